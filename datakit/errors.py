@@ -1,0 +1,115 @@
+"""Everything that a user or an outage can cause.
+
+    DatakitError
+      InputError            the user's input is wrong                    exit 2
+        PipelineError       a pipeline file
+        RecordError         a line of a data file
+        StoreError          the folder of versions
+        MissingExtraError   a package that an extra brings (also ImportError)
+        MissingKeyError     an API key that is not set
+      BudgetError           the budget is reached, work so far is saved   exit 3
+      ProviderError         a provider failed for good                   exit 4
+        RequestError        one request was refused: a fault of that request alone
+
+An error holds its mistakes as finished lines of text, so that all of them are shown at once.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+__all__ = [
+    "BudgetError",
+    "DatakitError",
+    "InputError",
+    "MissingExtraError",
+    "MissingKeyError",
+    "PipelineError",
+    "ProviderError",
+    "RecordError",
+    "RequestError",
+    "StoreError",
+    "did_you_mean",
+]
+
+
+class DatakitError(Exception):
+    """Base of all errors that end a command with a plain message.
+
+    Args:
+        problems: One mistake, or several; each is one to three finished lines.
+    """
+
+    exit_code = 1
+
+    def __init__(self, problems: str | Iterable[str]) -> None:
+        self.problems = (problems,) if isinstance(problems, str) else tuple(problems)
+        super().__init__("\n".join(self.problems))
+
+    def __reduce__(self) -> tuple[type[DatakitError], tuple[tuple[str, ...]]]:
+        return type(self), (self.problems,)
+
+
+class InputError(DatakitError, ValueError):
+    """Something that the user gave is wrong."""
+
+    exit_code = 2
+
+
+class PipelineError(InputError):
+    """A pipeline file is wrong; each problem names file, line, column and key."""
+
+
+class RecordError(InputError):
+    """A data file is wrong; each problem names file and line."""
+
+
+class StoreError(InputError):
+    """The folder of versions cannot be read or written as asked."""
+
+
+class MissingExtraError(InputError, ImportError):
+    """A package is needed that only an extra installs."""
+
+    @classmethod
+    def of(cls, package: str, extra: str, purpose: str) -> MissingExtraError:
+        """Builds the error for `package`, which `pip install datakit[extra]` brings."""
+        return cls(
+            f"{purpose} needs the package {package!r}. Install it: pip install 'datakit[{extra}]'"
+        )
+
+
+class MissingKeyError(InputError):
+    """An API key is not in the environment."""
+
+
+class BudgetError(DatakitError):
+    """The budget is reached; what was paid for is saved."""
+
+    exit_code = 3
+
+
+class ProviderError(DatakitError):
+    """A provider or server failed for good; what was answered is saved."""
+
+    exit_code = 4
+
+
+class RequestError(ProviderError):
+    """A provider refused one request; the others go on.
+
+    Args:
+        problems: What the provider said.
+        reason: The stable word that `dropped.jsonl` shows, such as `bad_request`.
+    """
+
+    def __init__(self, problems: str | Iterable[str], reason: str = "bad_request") -> None:
+        super().__init__(problems)
+        self.reason = reason
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Returns `; did you mean "X"?` for the nearest known word, or an empty text."""
+    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return f'; did you mean "{near[0]}"?' if near else ""

@@ -1,0 +1,78 @@
+"""Identity: what makes two runs, steps or records the same.
+
+The table below is the whole rule of what does *not* count. Whatever is not in it does.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from datakit.record import Record, digest
+from datakit.step import FileRef
+
+__all__ = ["EXCLUDED", "HASH_VERSION", "file_sha256", "identity", "made_id", "source_id"]
+
+# Raise it when the same recipe would give other data than before: ids and recipe hashes all change.
+HASH_VERSION = 1
+
+# A field of this name never changes the data, whichever step or teacher has it.
+EXCLUDED = {
+    "api_key_env": "names a secret, is not a part of the data",
+    "base_url": "the same model may be served elsewhere",
+    "concurrency": "how fast, not what",
+    "threads": "how fast, not what",
+    "timeout": "how long to wait, not what for",
+    "retries": "how long to wait, not what for",
+    "price": "what it costs, not what it is",
+    "workers": "how fast, not what",
+}
+
+
+@lru_cache(maxsize=256)
+def _sha256(path: str, size: int, mtime_ns: int) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def file_sha256(path: str | Path) -> str:
+    """Returns the SHA-256 of a file's bytes, read once as long as size and time stay."""
+    stat = Path(path).stat()
+    return _sha256(str(path), stat.st_size, stat.st_mtime_ns)
+
+
+def identity(thing: object) -> Any:  # noqa: ANN401  any JSON value
+    """Returns the JSON value that identifies a step, a teacher or a plain value.
+
+    A dataclass counts by its name and fields, less those in `EXCLUDED`. A file reference
+    counts by the bytes of the file, so that a moved project keeps its identity.
+    """
+    if dataclasses.is_dataclass(thing) and not isinstance(thing, type):
+        fields: dict[str, Any] = {}
+        for spec in dataclasses.fields(thing):
+            value = getattr(thing, spec.name)
+            if spec.name not in EXCLUDED:
+                fields[spec.name] = identity(value)
+        name = getattr(type(thing), "step_name", type(thing).__name__)
+        return {"name": name, "fields": fields}
+    if isinstance(thing, Mapping):
+        return {str(key): identity(value) for key, value in thing.items()}
+    if isinstance(thing, list | tuple):
+        return [identity(value) for value in thing]
+    if isinstance(thing, FileRef) and thing.is_path and Path(thing).is_file():
+        return {"sha256": file_sha256(thing)}
+    return str(thing) if isinstance(thing, FileRef) else thing
+
+
+def source_id(record: Record, occurrence: int) -> str:
+    """Returns the id of a record that was read: inserting another renumbers nothing."""
+    return digest(["source", HASH_VERSION, record.content_hash, occurrence])
+
+
+def made_id(step: object, parents: tuple[str, ...], requests: tuple[str, ...], sample: int) -> str:
+    """Returns the id of a record that a step made from `parents` with those request keys."""
+    return digest(["made", HASH_VERSION, identity(step), list(parents), list(requests), sample])

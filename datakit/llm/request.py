@@ -1,0 +1,125 @@
+"""What is sent to a model and what comes back, whoever the provider is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Protocol, Self
+
+__all__ = ["Provider", "Request", "Response", "Sample", "Usage"]
+
+
+@dataclass(frozen=True)
+class Request:
+    """One request: a chat (`messages`) or a raw completion (`prompt`), and how to sample.
+
+    Args:
+        messages: `{"role": ..., "content": ...}` each.
+        prompt: The text to be continued; for base models.
+        n: How many answers to draw.
+        max_tokens: Most tokens of one answer.
+        temperature: 0 is greedy; None leaves it to the provider.
+        top_p: Share of the probability mass to sample from.
+        presence_penalty: Makes a token less likely once it is there.
+        stop: Texts that end an answer.
+        seed: Makes the answer repeatable where the provider can.
+        schema: A JSON Schema that the answer must fit.
+    """
+
+    messages: tuple[Mapping[str, str], ...] = ()
+    prompt: str | None = None
+    n: int = 1
+    max_tokens: int = 1024
+    temperature: float | None = None
+    top_p: float | None = None
+    presence_penalty: float | None = None
+    stop: tuple[str, ...] = ()
+    seed: int | None = None
+    schema: Mapping[str, Any] | None = None
+
+    def payload(self) -> dict[str, Any]:
+        """Returns what is set, as JSON values."""
+        pairs = ((spec.name, getattr(self, spec.name)) for spec in fields(self))
+        return {
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in pairs
+            if value is not None and value != ()
+        }
+
+    @property
+    def chars(self) -> int:
+        """Length of all texts that are sent, in characters."""
+        return len(self.prompt or "") + sum(len(each["content"]) for each in self.messages)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One answer.
+
+    Args:
+        text: The answer.
+        finish: `stop`, `length` (cut at `max_tokens`) or `refused`.
+    """
+
+    text: str
+    finish: str = "stop"
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Tokens of one response, or of many added up."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(
+            self.input_tokens + other.input_tokens, self.output_tokens + other.output_tokens
+        )
+
+
+@dataclass(frozen=True)
+class Response:
+    """What came back for one request, in the order of the samples."""
+
+    samples: tuple[Sample, ...]
+    usage: Usage
+    model: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns the response as JSON values."""
+        return {
+            "samples": [[each.text, each.finish] for each in self.samples],
+            "usage": [self.usage.input_tokens, self.usage.output_tokens],
+            "model": self.model,
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Self:
+        """Builds a response from what `to_json` returned."""
+        samples = tuple(Sample(text, finish) for text, finish in value["samples"])
+        return cls(samples, Usage(*value["usage"]), value["model"])
+
+
+class Provider(Protocol):
+    """Sends requests to one model. Everything above it is the same for all providers."""
+
+    model: str
+    form: str  # "chat" or "completion": how this model is asked best
+
+    def identity(self) -> dict[str, Any]:
+        """Returns all that decides an answer beside the request; no secrets."""
+        ...
+
+    async def send(self, request: Request) -> Response:
+        """Sends one request and waits for its answer.
+
+        Raises:
+            RequestError: If this request is refused for good.
+            ProviderError: If no request can succeed now.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Closes connections; may be called twice."""
+        ...

@@ -1,0 +1,132 @@
+"""The teacher as a pipeline names it."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta
+
+from datakit.errors import InputError, did_you_mean
+from datakit.llm.budget import Price, dollars
+from datakit.llm.embedded import Embedded
+from datakit.llm.openai import OpenAI
+from datakit.llm.request import Provider
+from datakit.step import FileRef, validated
+
+__all__ = ["PROVIDERS", "Teacher", "open_provider"]
+
+PROVIDERS = ("embedded", "openai")
+
+
+@validated
+class Teacher:
+    """Which model answers, and how it is reached.
+
+    Args:
+        provider: `embedded` (llama.cpp in this process) or `openai` (any OpenAI-compatible server).
+        model: The model's name; for `embedded` a .gguf file, or nothing for SmolLM2-135M-Instruct.
+        base_url: The server of an OpenAI-compatible model.
+        api_key_env: The environment variable that holds its key.
+        mode: `live`: requests are answered as they are sent.
+        form: How the model is asked best: `chat`, or `completion` for a base model.
+        concurrency: Most requests in flight.
+        timeout: Seconds to wait for an answer.
+        retries: How often a request is sent again after 429, 5xx or a lost connection.
+        threads: Threads of the embedded model.
+        context: Tokens that the embedded model sees at once.
+        price: US dollars per million tokens, `{input: "0.15", output: "0.60"}`.
+        license: Licence of the model or of its answers, an SPDX id.
+        terms: Where its terms of use are.
+    """
+
+    provider: str = "embedded"
+    model: FileRef = FileRef("")
+    base_url: str | None = None
+    api_key_env: str | None = None
+    mode: Literal["live"] = "live"
+    form: Literal["chat", "completion"] | None = None
+    concurrency: Annotated[int, Meta(ge=1, le=1024)] = 8
+    timeout: Annotated[float, Meta(gt=0)] = 600.0
+    retries: Annotated[int, Meta(ge=0, le=100)] = 5
+    threads: Annotated[int, Meta(ge=1, le=256)] = 1
+    context: Annotated[int, Meta(ge=256)] = 2048
+    price: dict[Literal["input", "output"], str] | None = None
+    license: str | None = None
+    terms: str | None = None
+
+    def __post_init__(self) -> None:
+        """Checks what the fields mean together."""
+        if self.provider not in PROVIDERS:
+            near = did_you_mean(self.provider, PROVIDERS)
+            known = ", ".join(PROVIDERS)
+            raise ValueError(f'unknown provider "{self.provider}"{near or f"; there are {known}"}')
+        if self.provider == "openai" and not self.model:
+            raise ValueError("model is missing: name the model that the server has")
+        if self.provider == "embedded" and (self.base_url or self.api_key_env):
+            raise ValueError("base_url and api_key_env go with provider: openai")
+        self.prices()
+
+    def prices(self) -> Price:
+        """Returns the price of its tokens; the embedded model costs nothing."""
+        known = self.price or {}
+        return Price(*(dollars(known.get(side, "0")) for side in ("input", "output")))
+
+    @property
+    def has_price(self) -> bool:
+        """False if nothing is known about what it costs."""
+        return self.provider == "embedded" or self.price is not None
+
+    def describe(self) -> dict[str, Any]:
+        """Returns the manifest's entry, without secrets."""
+        license, terms = self.license, self.terms
+        name = str(self.model)
+        if self.provider == "embedded" and not name:
+            name = "SmolLM2-135M-Instruct"
+            license = license or "Apache-2.0"
+            terms = terms or "https://huggingface.co/HuggingFaceTB/SmolLM2-135M-Instruct"
+        elif self.provider == "embedded":
+            name = name.rpartition("/")[2]
+        return {
+            "provider": self.provider,
+            "model": name,
+            "license": license or "NOASSERTION",
+            "terms": terms,
+        }
+
+
+def open_provider(teacher: Teacher) -> Provider:
+    """Opens the provider that a teacher names.
+
+    Raises:
+        InputError: If a key, a package or a file is missing.
+    """
+    if teacher.provider == "embedded":
+        return Embedded(
+            teacher.model or None,
+            threads=teacher.threads,
+            slots=teacher.concurrency,
+            context=teacher.context,
+            timeout=teacher.timeout,
+        )
+    return OpenAI(
+        teacher.model,
+        base_url=teacher.base_url,
+        api_key_env=teacher.api_key_env,
+        timeout=teacher.timeout,
+        retries=teacher.retries,
+        form=teacher.form or "chat",
+    )
+
+
+def check_budget(teacher: Teacher, cap: Decimal | None) -> None:
+    """Refuses a cap that could not be kept.
+
+    Raises:
+        InputError: If there is a cap and the teacher's price is not known.
+    """
+    if cap is not None and not teacher.has_price:
+        raise InputError(
+            f"A budget needs the price of {teacher.model}: "
+            'teacher: {price: {input: "0.15", output: "0.60"}}, US dollars per million tokens.'
+        )

@@ -1,0 +1,212 @@
+"""Near duplicates by MinHash: candidates from banded signatures, every one verified.
+
+A candidate is a pair that shares a band of its signatures (Broder 1997; Leskovec, Rajaraman,
+Ullman, Mining of Massive Datasets, chapter 3). It becomes a pair only if the true Jaccard
+similarity of its shingle sets reaches the threshold; bands alone are wrong more often than not.
+
+With several fields a pair must reach the threshold in each. Two kinds of bands find these: those of
+one field among records that are equal in all others, and those of all fields' shingles together,
+whose similarity is never below the lowest of the fields'.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from datakit.errors import MissingExtraError
+from datakit.pairs import Fields, Ints, Mask, Pairs
+from datakit.text import Hashes, Shingle, combine, hash64, shingles
+
+__all__ = ["bands_for", "minhash_pairs", "signatures"]
+
+# Chance that a pair just at the threshold becomes a candidate; verifying costs less than missing.
+RECALL = 0.95
+_CANDIDATES = 2_000_000
+_VERIFIED = 20_000
+_CHUNK = 10_000
+
+
+def bands_for(threshold: float, num_perm: int, recall: float = RECALL) -> tuple[int, int]:
+    """Returns bands and rows of a signature: the longest rows that find enough.
+
+    Args:
+        threshold: The lowest Jaccard similarity to find.
+        num_perm: Values of a signature.
+        recall: Chance that a pair just at the threshold shares a band.
+    """
+    for rows in range(num_perm, 1, -1):
+        bands = num_perm // rows
+        if 1 - (1 - threshold**rows) ** bands >= recall:
+            return bands, rows
+    return num_perm, 1
+
+
+def signatures(sets: Sequence[Hashes], num_perm: int) -> npt.NDArray[Any]:
+    """Returns the MinHash signature of each set of 64-bit hashes, as rows.
+
+    Raises:
+        MissingExtraError: If datasketch is not installed.
+    """
+    try:
+        from datasketch import MinHash
+    except ImportError:
+        raise MissingExtraError.of("datasketch", "minhash", "dedup.minhash") from None
+    sketch = MinHash(num_perm=num_perm, hashfunc=_as_it_is)
+    rows = np.empty((len(sets), num_perm), dtype=sketch.hashvalues.dtype)
+    for at, hashes in enumerate(sets):
+        sketch.clear()
+        short = (hashes & np.uint64(0xFFFFFFFF)).astype(np.uint32)
+        for start in range(0, len(short), _CHUNK):
+            # A whole array as one value: datasketch would hash its members one by one.
+            sketch.update_batch([short[start : start + _CHUNK]])
+        rows[at] = sketch.hashvalues
+    return rows
+
+
+def _as_it_is(value: object) -> object:
+    return value
+
+
+def minhash_pairs(
+    fields: Fields,
+    threshold: float,
+    kept: Mask | None = None,
+    *,
+    num_perm: int = 128,
+    kind: Shingle = "word",
+    size: int = 5,
+) -> Iterator[Pairs]:
+    """Yields the pairs whose true Jaccard similarity is at least `threshold` in every field.
+
+    Of the pairs just at the threshold some 95 % are found, of those above it more.
+
+    Args:
+        fields: For each field the texts, in walking order.
+        threshold: Lowest similarity, over 0.
+        kept: What the walk has not dropped, or None for every pair.
+        num_perm: Values of a signature.
+        kind: What a shingle is made of.
+        size: Length of a shingle.
+    """
+    count = len(fields[0])
+    kept = np.ones(count, dtype=bool) if kept is None else kept
+    columns = [[shingles(text, size, kind) for text in texts] for texts in fields]
+    tables = _tables(fields, columns, bands_for(threshold, num_perm), num_perm)
+    sets = [_Sets(column) for column in columns]
+    for start, end in _blocks(tables, count):
+        later, earlier = _candidates(tables, start, end, kept)
+        yield _verified(sets, later, earlier, threshold)
+
+
+@dataclass(frozen=True)
+class _Table:
+    """The buckets of one band: for each member of `later` those before it, `order[low:high]`."""
+
+    order: npt.NDArray[np.int32]
+    later: Ints
+    low: Ints
+    high: Ints
+    texts: npt.NDArray[np.uint64] | None = None
+
+    @classmethod
+    def of(cls, keys: Hashes, texts: npt.NDArray[np.uint64] | None = None) -> _Table:
+        order = np.argsort(keys, kind="stable")
+        new = np.diff(keys[order], prepend=~keys[order[:1]]) != 0
+        low = np.maximum.accumulate(np.where(new, np.arange(len(keys)), 0))
+        inner = np.flatnonzero(~new)
+        inner = inner[np.argsort(order[inner], kind="stable")]
+        return cls(order.astype(np.int32), order[inner], low[inner], inner, texts)
+
+    def pairs(self, start: int, end: int, kept: Mask) -> tuple[Ints, Ints]:
+        some = slice(*np.searchsorted(self.later, [start, end]))
+        low, counts = self.low[some], self.high[some] - self.low[some]
+        later = np.repeat(self.later[some], counts)
+        within = np.arange(len(later)) - np.repeat(np.cumsum(counts) - counts, counts)
+        earlier = self.order[np.repeat(low, counts) + within].astype(np.int64)
+        alive = kept[earlier]
+        if self.texts is not None:
+            # Pairs that differ in one field only are found by that field's own bands.
+            alive &= (self.texts[:, later] != self.texts[:, earlier]).sum(axis=0) > 1
+        return later[alive], earlier[alive]
+
+
+def _tables(
+    fields: Fields, columns: Sequence[Sequence[Hashes]], shape: tuple[int, int], num_perm: int
+) -> list[_Table]:
+    texts = np.array([[hash64(text) for text in column] for column in fields], dtype=np.uint64)
+    differ = [at for at, each in enumerate(texts) if len(np.unique(each)) > 1]
+    signed = [signatures(_tagged(columns[at], at), num_perm) for at in differ or [0]]
+    if len(signed) == 1:
+        return [_Table.of(keys) for keys in _bands(signed[0], shape)]
+    tables = []
+    for at, signature in zip(differ, signed, strict=True):
+        others = combine([*np.delete(texts, at, axis=0), np.full_like(texts[0], at)])
+        tables += [_Table.of(combine([keys, others])) for keys in _bands(signature, shape)]
+    together = np.minimum.reduce(signed)
+    return tables + [_Table.of(keys, texts) for keys in _bands(together, shape)]
+
+
+def _tagged(column: Sequence[Hashes], at: int) -> Sequence[Hashes]:
+    """Makes the shingles of the fields differ, so that their sets can be joined."""
+    return [combine([h, np.full(len(h), at, np.uint64)]) for h in column] if at else column
+
+
+def _bands(signature: npt.NDArray[Any], shape: tuple[int, int]) -> Iterator[Hashes]:
+    bands, rows = shape
+    for band in range(bands):
+        part = signature[:, band * rows : (band + 1) * rows].astype(np.uint64)
+        yield combine([*part.T, np.full(len(part), band, dtype=np.uint64)])
+
+
+def _blocks(tables: Sequence[_Table], count: int) -> Iterator[tuple[int, int]]:
+    """Cuts the records so that no block has much more than `_CANDIDATES` candidates."""
+    cost = np.zeros(count, dtype=np.int64)
+    for table in tables:
+        cost[table.later] += table.high - table.low
+    total = np.cumsum(cost)
+    start = 0
+    while start < count:
+        limit = (total[start - 1] if start else 0) + _CANDIDATES
+        end = max(start + 1, int(np.searchsorted(total, limit, side="right")))
+        yield start, end
+        start = end
+
+
+def _candidates(tables: Sequence[_Table], start: int, end: int, kept: Mask) -> tuple[Ints, Ints]:
+    found = [table.pairs(start, end, kept) for table in tables]
+    later, earlier = (np.concatenate(each) for each in zip(*found, strict=True))
+    both = np.unique(later << 32 | earlier)
+    return both >> 32, both & 0xFFFFFFFF
+
+
+def _verified(sets: Sequence[_Sets], later: Ints, earlier: Ints, threshold: float) -> Pairs:
+    scores = [np.empty(0)]
+    for start in range(0, len(later), _VERIFIED):
+        a, b = later[start : start + _VERIFIED], earlier[start : start + _VERIFIED]
+        scores.append(np.minimum.reduce([each.jaccard(a, b) for each in sets]))
+    score = np.concatenate(scores)
+    enough = score >= threshold
+    return later[enough], earlier[enough], score[enough]
+
+
+class _Sets:
+    """Sets of hashes as the rows of a sparse 0-1 matrix."""
+
+    def __init__(self, sets: Sequence[Hashes]) -> None:
+        from scipy.sparse import csr_matrix  # type: ignore[import-untyped]
+
+        self.sizes = np.array([len(each) for each in sets], dtype=np.int64)
+        known, ids = np.unique(np.concatenate(sets), return_inverse=True)
+        ends = np.concatenate([[0], np.cumsum(self.sizes)])
+        ones = np.ones(len(ids), dtype=np.int32)
+        self.matrix: Any = csr_matrix((ones, ids, ends), shape=(len(sets), len(known)))
+
+    def jaccard(self, a: Ints, b: Ints) -> npt.NDArray[np.float64]:
+        shared = np.asarray(self.matrix[a].multiply(self.matrix[b]).sum(axis=1)).ravel()
+        ratio: npt.NDArray[np.float64] = shared / (self.sizes[a] + self.sizes[b] - shared)
+        return ratio

@@ -1,0 +1,1 @@
+"""Running a pipeline: the plan, the rounds of growth, the engine and the ledger."""

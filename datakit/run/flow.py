@@ -1,0 +1,201 @@
+"""One pass of records through the steps of a pipeline, with its ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from datakit.fingerprint import made_id
+from datakit.outcome import Drop, Rejected
+from datakit.record import Record
+from datakit.run.ledger import Clock, Row, balance
+from datakit.run.local import Engine
+from datakit.run.spool import Spool
+from datakit.step import verb_of
+
+__all__ = ["Flow", "Made"]
+
+Made = Sequence[Record | Rejected]
+_Memo = dict[tuple[int, str], Any]
+
+
+class Flow:
+    """Sends records through steps.
+
+    Each pass starts from the beginning, so that its result depends on the records alone and not
+    on how they came in rounds. What a step said of a record is remembered from pass to pass.
+
+    Args:
+        steps: The steps, in order.
+        engine: Carries them out.
+        work: A folder for files between steps.
+        keep_seeds: Whether seeds stay at the end.
+        remember: Whether there will be more than one pass, from seeds.
+    """
+
+    def __init__(
+        self,
+        steps: Sequence[Any],
+        engine: Engine,
+        work: Path,
+        *,
+        keep_seeds: bool = True,
+        remember: bool = False,
+    ) -> None:
+        self.steps = steps
+        self.rows: list[Row] = []
+        self.kept = Spool(work / "kept.jsonl")
+        self.dropped = Spool(work / "dropped.jsonl")
+        self._engine = engine
+        self._work = work
+        self._keep_seeds = keep_seeds
+        self.excluded: list[Record] = []
+        self._seeds: set[str] = set()
+        self._memo: _Memo | None = {} if remember else None
+        self._seconds: dict[int, float] = {}
+
+    def run(self, start: Iterable[Record], made: Mapping[int, Made]) -> int:
+        """Makes one pass; `rows`, `kept` and `dropped` then hold its result.
+
+        Args:
+            start: Seeds, or the records of a source.
+            made: What the `make` step at each place has made so far.
+
+        Returns:
+            The number of records that came in by `start`.
+
+        Raises:
+            LedgerError: If records were lost or invented.
+        """
+        self.rows = [Row(step.step_name) for step in self.steps]
+        self.kept = Spool(self.kept.path)
+        self.dropped = Spool(self.dropped.path)
+        self.excluded = []
+        clock = Clock()
+        first = _Counted(start, self._seeds if self._memo is not None else None)
+        stream: Iterator[Record] = iter(first)
+        for place in range(len(self.steps)):
+            source = self._arriving(self.rows[place], stream)
+            verb = verb_of(self.steps[place])
+            if verb == "make":
+                passed = self._making(place, source, made.get(place, ()))
+            elif verb == "select":
+                passed = self._selecting(place, source)
+            else:
+                passed = self._mapping(place, source)
+            stream = clock.charge(place, self._leaving(self.rows[place], passed))
+        self._finish(stream)
+        for place, row in enumerate(self.rows):
+            self._seconds[place] = self._seconds.get(place, 0.0) + clock.seconds[place]
+            row.seconds = self._seconds[place]
+        balance(self.rows, first.count, len(self.kept) + len(self.excluded))
+        return first.count
+
+    @property
+    def kept_made(self) -> int:
+        """Records that the steps made and kept; seeds, revised ones too, do not count."""
+        return sum(record.id not in self._seeds for record in self.kept)
+
+    def pool(self) -> list[Record]:
+        """Returns what the whole pipeline has kept, seeds first, whether they stay or not."""
+        return [*self.excluded, *self.kept]
+
+    def _finish(self, stream: Iterator[Record]) -> None:
+        for record in stream:
+            if self._keep_seeds or record.id not in self._seeds:
+                self.kept.append(record)
+            else:
+                self.excluded.append(record)
+                self.dropped.append_dropped(record, "include_seeds", Drop("seed"))
+        self.kept.close()
+        self.dropped.close()
+
+    def _arriving(self, row: Row, stream: Iterable[Record]) -> Iterator[Record]:
+        for record in stream:
+            row.taken += 1
+            yield record
+
+    def _leaving(self, row: Row, stream: Iterable[Record]) -> Iterator[Record]:
+        for record in stream:
+            row.kept += 1
+            yield record
+
+    def _drop(self, row: Row, record: Record, drop: Drop) -> None:
+        row.dropped[drop.reason] += 1
+        self.dropped.append_dropped(record, row.step, drop)
+
+    def _making(self, place: int, stream: Iterator[Record], made: Made) -> Iterator[Record]:
+        yield from stream
+        row = self.rows[place]
+        for each in made:
+            row.made += 1
+            if isinstance(each, Rejected):
+                self._drop(row, each.record, each.drop)
+            else:
+                yield each
+
+    def _selecting(self, place: int, stream: Iterator[Record]) -> Iterator[Record]:
+        spool = Spool(self._work / f"step-{place}.jsonl").extend(stream)
+        spool.close()
+        drops = self._engine.select(self.steps[place], spool)
+        for record in spool:
+            drop = drops.get(record.id)
+            if drop is None:
+                yield record
+            else:
+                self._drop(self.rows[place], record, drop)
+
+    def _mapping(self, place: int, stream: Iterator[Record]) -> Iterator[Record]:
+        step = self.steps[place]
+        for record, outcome in self._outcomes(place, stream):
+            if verb_of(step) == "score":
+                yield record.annotated(outcome)
+            elif outcome is None:
+                yield record
+            elif isinstance(outcome, Drop):
+                self._drop(self.rows[place], record, outcome)
+            else:
+                yield self._revised(place, record, outcome)
+
+    def _outcomes(self, place: int, stream: Iterator[Record]) -> Iterator[tuple[Record, Any]]:
+        step = self.steps[place]
+        if self._memo is None:
+            return self._engine.map(step, stream)
+        return self._remembered(place, list(stream), self._memo)
+
+    def _remembered(
+        self, place: int, records: list[Record], memo: _Memo
+    ) -> Iterator[tuple[Record, Any]]:
+        new = [record for record in records if (place, record.id) not in memo]
+        for record, outcome in self._engine.map(self.steps[place], new):
+            memo[place, record.id] = outcome
+        for record in records:
+            yield record, memo[place, record.id]
+
+    def _revised(self, place: int, record: Record, child: Record) -> Record:
+        step, row = self.steps[place], self.rows[place]
+        child = child.replace(id=made_id(step, (record.id,), (), 0)).with_meta(
+            step=step.step_name, parents=[record.id]
+        )
+        row.made += 1
+        if record.id in self._seeds:
+            self._seeds.add(child.id)
+        self._drop(row, record, Drop("revised", of=child.id))
+        return child
+
+
+class _Counted:
+    """Counts records as they pass, and notes their ids if they are to be told apart later."""
+
+    def __init__(self, records: Iterable[Record], ids: set[str] | None) -> None:
+        self.count = 0
+        self._ids = ids
+        self._records = records
+
+    def __iter__(self) -> Iterator[Record]:
+        for record in self._records:
+            self.count += 1
+            if self._ids is not None:
+                self._ids.add(record.id)
+            yield record

@@ -1,0 +1,237 @@
+"""Growth in rounds: what was kept teaches the next round.
+
+A round's requests are fixed at its start, run at the same time and are committed in the order of
+their ordinals; so neither timing nor concurrency ever changes the data.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Protocol
+
+from datakit.errors import BudgetError, DatakitError, RequestError
+from datakit.fingerprint import made_id
+from datakit.llm.client import LLM, Client
+from datakit.outcome import Drop, Rejected
+from datakit.record import Record, digest
+from datakit.run.flow import Flow
+from datakit.run.local import StepFailedError
+from datakit.run.pipeline import Pipeline
+
+__all__ = ["Growth", "Progress", "grow"]
+
+# Rounds in a row that kept nothing new, after which there is nothing left to learn.
+_DRY = 3
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a run stands.
+
+    Args:
+        round: Number of the round, from 1.
+        done: Requests of this round that were answered.
+        requests: Requests of this round.
+        kept: Records kept so far, seeds not counted.
+        target: Records to keep, or None.
+        made: Records made so far.
+        spent: US dollars, answers from the log included.
+    """
+
+    round: int
+    done: int
+    requests: int
+    kept: int
+    target: int | None
+    made: int
+    spent: Decimal
+
+
+@dataclass
+class Growth:
+    """What the rounds came to.
+
+    Args:
+        made: Records and refused candidates by the place of their step.
+        rounds: Number of rounds.
+        ended: `target`, `max_candidates`, `novelty` or `budget`.
+        message: What to tell the user, if the budget ended it.
+    """
+
+    made: dict[int, list[Record | Rejected]]
+    rounds: int = 0
+    ended: str = "target"
+    message: str = ""
+
+
+class _Runner(Protocol):
+    def run(self, coroutine: Coroutine[Any, Any, Any]) -> Any: ...  # noqa: ANN401
+
+
+def grow(
+    pipeline: Pipeline,
+    flow: Flow,
+    seeds: Sequence[Record],
+    clients: Mapping[int, Client],
+    runner: _Runner,
+    tell: Callable[[Progress], None],
+) -> Growth:
+    """Runs rounds until the target, the most candidates, the budget or a lack of novelty ends it.
+
+    Args:
+        pipeline: The pipeline.
+        flow: Passes; its last result is that of the finished run.
+        seeds: The seeds.
+        clients: The client of each step that makes records, by its place.
+        runner: Runs the requests of a round.
+        tell: Called as requests are answered.
+    """
+    growth = Growth(made={place: [] for place in clients})
+    flow.run(seeds, growth.made)
+    kept, dry = 0, 0
+    while True:
+        state = _Round(pipeline, growth.rounds, flow.pool(), clients, tell, kept, growth.made)
+        stopped = runner.run(state.run())
+        growth.rounds += 1
+        for place, made in state.committed.items():
+            growth.made[place] += made
+        flow.run(seeds, growth.made)
+        before, kept = kept, flow.kept_made
+        dry = 0 if kept > before else dry + 1
+        if stopped is not None:
+            growth.ended, growth.message = "budget", str(stopped)
+        elif pipeline.target and kept >= pipeline.target:
+            growth.ended = "target"
+        elif sum(map(len, growth.made.values())) >= pipeline.most:
+            growth.ended = "max_candidates"
+        elif dry >= _DRY:
+            growth.ended = "novelty"
+        else:
+            continue
+        return growth
+
+
+class _Round:
+    """The requests of one round."""
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        number: int,
+        pool: Sequence[Record],
+        clients: Mapping[int, Client],
+        tell: Callable[[Progress], None],
+        kept: int,
+        made: Mapping[int, Sequence[object]],
+    ) -> None:
+        self.committed: dict[int, list[Record | Rejected]] = {place: [] for place in clients}
+        self._pipeline = pipeline
+        self._number = number
+        self._pool = pool
+        self._clients = clients
+        self._tell = tell
+        self._kept = kept
+        self._made = sum(map(len, made.values()))
+        self._done = 0
+
+    async def run(self) -> BudgetError | None:
+        """Runs all requests; returns the error if the budget cut the round."""
+        size = self._pipeline.round_size
+        units = [(place, each) for place in self._clients for each in range(size)]
+        self._report(len(units))
+        tasks = [
+            asyncio.ensure_future(self._unit(place, each, len(units))) for place, each in units
+        ]
+        try:
+            # After a failure a client sends nothing more, and what is in flight is still paid for.
+            await asyncio.wait(tasks)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        return self._commit(tasks, units)
+
+    def _commit(
+        self, tasks: list[asyncio.Task[list[Record | Rejected]]], units: list[tuple[int, int]]
+    ) -> BudgetError | None:
+        for (place, _), task in zip(units, tasks, strict=True):
+            error = task.exception()
+            if isinstance(error, BudgetError):
+                # What was answered after this stays in the log: paid once, used by the next run.
+                return error
+            if error is not None:
+                raise error
+            self.committed[place] += task.result()
+        return None
+
+    async def _unit(self, place: int, each: int, of: int) -> list[Record | Rejected]:
+        step = self._pipeline.steps[place]
+        ordinal = self._number * self._pipeline.round_size + each
+        where = f"{place}/{self._number}/{each}"
+        seed = int(digest([self._pipeline.random_seed, step.step_name, where], size=4), 16) >> 1
+        llm = LLM(self._clients[place], where, ordinal, seed)
+        try:
+            made = await _make(step, self._pool, llm)
+        except RequestError as error:
+            empty = Record.from_parents((), instruction="")
+            made = [Rejected(empty, Drop(error.reason, message=str(error)))]
+        self._done += 1
+        self._report(of)
+        return [_finished(step, llm, made, at) for at in range(len(made))]
+
+    def _report(self, requests: int) -> None:
+        spent = sum((c.totals.cost for c in set(self._clients.values())), Decimal(0))
+        self._tell(
+            Progress(
+                self._number + 1,
+                self._done,
+                requests,
+                self._kept,
+                self._pipeline.target,
+                self._made,
+                spent,
+            )
+        )
+
+
+async def _make(step: Any, pool: Sequence[Record], llm: LLM) -> list[Record | Rejected]:  # noqa: ANN401
+    try:
+        return list(await step.make(pool, llm))
+    except DatakitError:
+        raise
+    except Exception as error:
+        raise StepFailedError(
+            f"{step.step_name} failed: {type(error).__name__}: {error}. "
+            "DATAKIT_DEBUG=1 shows where."
+        ) from error
+
+
+def _finished(
+    step: Any,  # noqa: ANN401
+    llm: LLM,
+    made: Sequence[Record | Rejected],
+    at: int,
+) -> Record | Rejected:
+    each = made[at]
+    record = each.record if isinstance(each, Rejected) else each
+    parents = record.parents
+    if not parents and not isinstance(each, Rejected):
+        raise StepFailedError(
+            f"{step.step_name} made a record without parents; use seed.child(...) "
+            "or Record.from_parents(...)."
+        )
+    record = record.replace(
+        id=made_id(step, parents, tuple(llm.keys), at),
+        meta={
+            "step": step.step_name,
+            "parents": list(parents),
+            "model": llm.model,
+            "prompt_hash": llm.prompt_hash,
+            "cost": str(llm.cost / len(made)),
+            **{key: value for key, value in record.meta.items() if key != "parents"},
+        },
+    )
+    return Rejected(record, each.drop) if isinstance(each, Rejected) else record

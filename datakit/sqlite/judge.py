@@ -1,0 +1,182 @@
+"""Runs one schema and one query, and names what is wrong. Runs inside the worker.
+
+The worker is confined by the system (see `worker`); this is the part that knows SQL.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import re
+import sqlite3
+import time
+
+from datakit.sqlite import policy as rules
+from datakit.sqlite import tables, variants
+
+MESSAGE_CHARS = 300
+
+# A match never backtracks over more than one comment: each alternative starts with its own sign.
+_FIRST_WORD = re.compile(r"(?:[\s\ufeff(]|--[^\n]*(?:\n|\Z)|/\*.*?\*/)*+([A-Za-z_]*)", re.DOTALL)
+_QUERY_WORDS = frozenset({"SELECT", "WITH", "VALUES"})
+
+_SYNTAX = ("syntax error", "incomplete input", "unrecognized token", "null character")
+_MISSING = ("no such column", "no such table")
+_TOO_BIG = (
+    "too big", "too large", "too complex", "stack overflow", "too many terms", "too many columns",
+    "too many FROM clause terms", "at most 64 tables", "database or disk is full",
+)  # fmt: skip
+_NOT_ONE_QUERY = ("one statement at a time", "may not be modified")
+
+
+class Outcome:
+    """What a request came to.
+
+    Attributes:
+        reason: The fault, or None where there is none.
+        message: The evidence, at most `MESSAGE_CHARS` characters.
+        rows: Rows on the record's own database.
+        spent: Whether memory or time ran out, so that the process should be replaced.
+    """
+
+    def __init__(
+        self, reason: str | None, message: str = "", rows: int = 0, *, spent: bool = False
+    ) -> None:
+        """Clip the message and keep the rest."""
+        self.reason, self.rows, self.spent = reason, rows, spent
+        self.message = message[:MESSAGE_CHARS]
+
+
+class Judge:
+    """Checks requests one after another, each in a database of its own."""
+
+    def __init__(self, seconds: float, max_rows: int, count: int) -> None:
+        """Prepare what all requests share.
+
+        Args:
+            seconds: Time for one request before SQLite is asked to stop.
+            max_rows: More rows than this on the record's own database are too many.
+            count: How many other databases a query that finds no row is tried on.
+        """
+        self._seconds, self._max_rows, self._count = seconds, max_rows, count
+        self._dates = rules.PureDates()
+        self._modules = rules.list_modules()
+
+    def judge(self, schema: str, query: str) -> Outcome:
+        """Run `schema`, then `query`, in a fresh database."""
+        policy = rules.Policy(time.monotonic() + self._seconds, self._modules)
+        conn = rules.open_database(policy, self._dates)
+        try:
+            fault = _try_schema(conn, policy, schema)
+            return fault or self._judge_query(conn, policy, schema, query)
+        finally:
+            conn.close()
+
+    def _judge_query(
+        self, conn: sqlite3.Connection, policy: rules.Policy, schema: str, query: str
+    ) -> Outcome:
+        word = first_word(query)
+        if word not in _QUERY_WORDS:
+            return Outcome("not_a_query", f"starts with {word or query.strip()[:20]!r}")
+        try:
+            rows = _count_rows(conn, policy, query, self._max_rows)
+        except Exception as error:
+            return _explain(error, policy)
+        if rows > self._max_rows:
+            return Outcome("timeout", f"more than {self._max_rows} rows")
+        if rows:
+            return Outcome(None, rows=rows)
+        return self._try_variants(conn, policy, schema, query)
+
+    def _try_variants(
+        self, conn: sqlite3.Connection, policy: rules.Policy, schema: str, query: str
+    ) -> Outcome:
+        tried = 0
+        try:
+            policy.phase = rules.INSPECT
+            found = tables.inspect(conn, query)
+            used = [table for table in found if table.name.lower() in policy.touched]
+            seed = variants.seed_of(schema)
+            for number in range(self._count if used else 0):
+                tried += 1
+                rows = _count_variant(conn, policy, query, (used, seed, number))
+                if rows:
+                    return Outcome(None, f"no rows of its own; generated database {tried} has some")
+        except Exception as error:
+            return _explain(error, policy)
+        return Outcome("always_empty", f"no rows, nor on {tried} generated databases")
+
+
+def first_word(query: str) -> str:
+    """Give the first keyword of a query in upper case; empty where it starts with no letter."""
+    match = _FIRST_WORD.match(query)
+    return match[1].upper() if match else ""
+
+
+def _try_schema(conn: sqlite3.Connection, policy: rules.Policy, schema: str) -> Outcome | None:
+    try:
+        conn.executescript(schema)
+        if conn.in_transaction:
+            conn.execute("COMMIT")
+    except Exception as error:
+        fault = _explain(error, policy)
+        if policy.denied is not None:
+            fault.reason = "forbidden"
+        elif fault.reason != "timeout":
+            fault.reason = "bad_schema"
+        return fault
+    return None
+
+
+def _count_rows(conn: sqlite3.Connection, policy: rules.Policy, query: str, most: int) -> int:
+    policy.phase = rules.QUERY
+    # Text that is not UTF-8 would be an error of Python's, not of the query.
+    conn.text_factory = bytes
+    with contextlib.closing(conn.execute(query)) as cursor:
+        return sum(1 for _ in itertools.islice(cursor, most + 1))
+
+
+def _count_variant(
+    conn: sqlite3.Connection,
+    policy: rules.Policy,
+    query: str,
+    plan: tuple[list[tables.Table], int, int],
+) -> int:
+    """Count up to one row on a generated database; an error there counts as no row."""
+    policy.phase = rules.FILL
+    conn.execute("BEGIN")
+    variants.fill(conn, *plan)
+    # A generated value may meet a rule that the record's own values never meet.
+    policy.denied = None
+    try:
+        return _count_rows(conn, policy, query, 0)
+    except (sqlite3.Error, sqlite3.Warning):
+        if policy.denied or policy.expired:
+            raise
+        return 0
+    finally:
+        # Out of memory, SQLite has rolled back by itself.
+        if conn.in_transaction:
+            policy.phase = rules.FILL
+            conn.execute("ROLLBACK")
+
+
+def _explain(error: Exception, policy: rules.Policy) -> Outcome:
+    message = str(error) or type(error).__name__
+    if policy.denied is not None:
+        return Outcome("not_a_query" if policy.denied_write else "forbidden", policy.denied)
+    if policy.expired:
+        return Outcome("timeout", message, spent=True)
+    if isinstance(error, MemoryError):
+        return Outcome("timeout", "out of memory", spent=True)
+    if isinstance(error, UnicodeError):
+        return Outcome("syntax_error", message)
+    for reason, signs in (
+        ("not_a_query", _NOT_ONE_QUERY),
+        ("timeout", _TOO_BIG),
+        ("no_such_column", _MISSING),
+        ("syntax_error", _SYNTAX),
+    ):
+        if any(sign in message for sign in signs):
+            return Outcome(reason, message)
+    return Outcome("runtime_error", message)

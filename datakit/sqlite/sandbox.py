@@ -1,0 +1,162 @@
+"""The parent's side: one worker process, asked over pipes, killed when it is late."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.util
+import json
+import signal
+import threading
+import time
+from typing import Self
+
+from datakit.sqlite.process import LateError, LostError, Worker
+
+MAX_CHARS = 2_000_000
+MESSAGE_CHARS = 300
+MIN_MEMORY_MB = 64
+# The worker asks SQLite to stop a little before the parent kills: an error is cheaper than a death.
+SOFT_SHARE = 0.9
+
+
+@dataclasses.dataclass(frozen=True)
+class Verdict:
+    """What is wrong with one query on one schema.
+
+    Attributes:
+        ok: Whether the query runs and finds rows, on its own or on a generated database.
+        reason: None if ok, else one of `syntax_error`, `no_such_column` (or table),
+            `not_a_query` (not exactly one SELECT, WITH or VALUES), `always_empty`, `timeout`
+            (also out of memory, more than `max_rows` rows, and anything past SQLite's size
+            limits), `forbidden`, `bad_schema` and `runtime_error` (anything else).
+        message: The evidence, SQLite's own message where it has one; at most 300 characters.
+        rows: Rows on the record's own database; 0 with ok when only a generated one has rows.
+    """
+
+    ok: bool
+    reason: str | None
+    message: str
+    rows: int
+
+
+class Sandbox:
+    """Checks hostile SQL in one worker process, which starts at the first check.
+
+    Safe to share between threads (checks then wait for each other); after a fork the child
+    process starts a worker of its own.
+    """
+
+    def __init__(
+        self,
+        timeout: float = 2.0,
+        memory_mb: int = 256,
+        max_rows: int = 10_000,
+        variants: int = 4,
+    ) -> None:
+        """Set the limits; nothing is started.
+
+        Args:
+            timeout: Seconds of wall-clock time for one check, start-up of the worker aside.
+            memory_mb: Mebibytes of address space for the worker, at least 64.
+            max_rows: More rows than this are a fault (`timeout`).
+            variants: Generated databases on which a query that finds no row is tried.
+
+        Raises:
+            RuntimeError: This system has no `resource` module (Windows).
+            ValueError: A limit is out of range.
+        """
+        if importlib.util.find_spec("resource") is None:
+            raise RuntimeError(
+                "the SQL verifier needs Linux or macOS: it confines a worker process with "
+                "resource limits, which this system does not have"
+            )
+        if not timeout > 0 or memory_mb < MIN_MEMORY_MB or max_rows < 1 or variants < 0:
+            raise ValueError(
+                f"want timeout > 0, memory_mb >= {MIN_MEMORY_MB}, max_rows >= 1, variants >= 0; "
+                f"got {timeout}, {memory_mb}, {max_rows}, {variants}"
+            )
+        self._timeout = timeout
+        self._settings: dict[str, float] = {
+            "seconds": timeout * SOFT_SHARE,
+            "memory_mb": memory_mb,
+            "max_rows": max_rows,
+            "variants": variants,
+        }
+        self._lock = threading.Lock()
+        self._worker: Worker | None = None
+        self._closed = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the worker; checks are refused from now on. May be called again."""
+        with self._lock:
+            self._closed = True
+            self._stop()
+
+    def check(self, schema: str, query: str) -> Verdict:
+        """Run `schema`, then `query`, in a fresh in-memory database.
+
+        Args:
+            schema: CREATE and INSERT statements; may be empty.
+            query: One SELECT, WITH or VALUES statement.
+
+        Raises:
+            RuntimeError: The worker does not start.
+            ValueError: The sandbox is closed.
+        """
+        if max(len(schema), len(query)) > MAX_CHARS:
+            return Verdict(False, "timeout", f"text of more than {MAX_CHARS} characters", 0)
+        request = json.dumps({"schema": schema, "query": query}, ensure_ascii=False)
+        line = request.encode("utf-8", "surrogatepass") + b"\n"
+        with self._lock:
+            if self._closed:
+                raise ValueError("the sandbox is closed")
+            try:
+                return self._answer(line)
+            except BaseException:
+                # Interrupted half-way, the worker's next answer would be to this question.
+                self._stop()
+                raise
+
+    def _answer(self, line: bytes) -> Verdict:
+        status = 0
+        for _ in range(2):  # A worker may be killed from outside, also while it is idle.
+            if self._worker is None or not self._worker.usable:
+                self._stop()
+                self._worker = Worker(self._settings)
+            try:
+                answer = self._worker.exchange(line, time.monotonic() + self._timeout)
+            except LateError:
+                self._stop()
+                return Verdict(False, "timeout", f"killed after {self._timeout:g} s", 0)
+            except LostError as lost:
+                self._worker, status = None, lost.status
+                if status == -signal.SIGXCPU:
+                    return Verdict(False, "timeout", "killed: out of processor time", 0)
+                continue
+            if answer.get("last"):
+                self._stop()
+            return _read_verdict(answer)
+        # Nobody else kills twice in a row: the system ran out of memory, or SQLite crashed.
+        reason = "timeout" if status == -signal.SIGKILL else "runtime_error"
+        return Verdict(False, reason, f"the worker died twice, exit status {status}", 0)
+
+    def _stop(self) -> None:
+        if self._worker is not None:
+            self._worker.stop()
+            self._worker = None
+
+
+def _read_verdict(answer: dict[str, object]) -> Verdict:
+    reason, message, rows = (answer.get(name) for name in ("reason", "message", "rows"))
+    return Verdict(
+        ok=reason is None,
+        reason=None if reason is None else str(reason),
+        message=str(message)[:MESSAGE_CHARS],
+        rows=rows if isinstance(rows, int) else 0,
+    )

@@ -1,0 +1,253 @@
+"""The contract of a step: a frozen, validated dataclass with exactly one verb.
+
+    make(seeds, llm)     few records in, new ones out            one request
+    score(records)       adds measured values to `meta.scores`   a batch
+    check(record)        keeps, or drops with a reason           one record
+    select(records)      drops by looking at all records         all
+    revise(record)       a child of the record, or None          one record
+
+A source has `read()` instead: a pipeline starts from it. Beside its own argument a verb may ask for
+`llm` (`make` only) and `resources` by naming them; the engine passes what is named.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import typing
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar, dataclass_transform
+
+import msgspec
+
+from datakit.errors import InputError
+
+__all__ = ["VERBS", "FileRef", "Resources", "StepError", "describe", "step", "verb_of"]
+
+VERBS = ("make", "score", "check", "select", "revise", "read")
+_PASSED = {"llm", "resources"}
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class FileRef(str):
+    """A field's type for a path: in a pipeline it is relative to the pipeline's file.
+
+    What does not look like a path stays as it is: it is a name, such as that of a benchmark or of
+    a model on a hub.
+    """
+
+    ENDINGS = (".jsonl", ".json", ".csv", ".parquet", ".gz", ".zst", ".gguf", ".bin", ".ftz")
+    STARTS = ("./", "../", "/", "~/")
+
+    @property
+    def is_path(self) -> bool:
+        """True if this is a path rather than a name."""
+        return self.startswith(self.STARTS) or self.endswith(self.ENDINGS)
+
+
+class StepError(InputError, TypeError):
+    """A step class does not keep the contract, or its fields have wrong values.
+
+    Args:
+        problems: Finished lines of text.
+        fields: The problem of each field, by the field's name.
+    """
+
+    def __init__(self, problems: tuple[str, ...] | str, fields: Mapping[str, str] | None = None):  # noqa: ANN204
+        super().__init__(problems)
+        self.fields = dict(fields or {})
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.problems, self.fields)
+
+
+class Resources:
+    """What is slow to open (a model, a worker process): opened once per worker, closed with it."""
+
+    def __init__(self) -> None:
+        self._opened: dict[tuple[Any, ...], Any] = {}
+
+    def open(self, opener: Callable[..., R], *args: Any) -> R:  # noqa: ANN401  as the opener asks
+        """Returns `opener(*args)`, called on the first request for these arguments only."""
+        key = (opener, *args)
+        if key not in self._opened:
+            self._opened[key] = opener(*args)
+        thing: R = self._opened[key]
+        return thing
+
+    def close(self) -> None:
+        """Closes everything that has a `close` method, the last opened first."""
+        while self._opened:
+            _, thing = self._opened.popitem()
+            close = getattr(thing, "close", None)
+            if callable(close):
+                close()
+
+
+def _decode(kind: type, value: object) -> object:
+    if kind is FileRef and isinstance(value, str):
+        return FileRef(value)
+    raise ValueError(f"Expected `{kind.__name__}`, got `{type(value).__name__}`")
+
+
+def convert(value: object, hint: object) -> Any:  # noqa: ANN401  the hint's type
+    """Checks a value against a type hint, JSON-like: lists become tuples where the hint says so.
+
+    Raises:
+        ValueError: Says in one plain sentence what was expected.
+    """
+    try:
+        return msgspec.convert(value, hint, dec_hook=_decode, strict=True)
+    except msgspec.ValidationError as error:
+        raise ValueError(_plain(str(error), value)) from None
+
+
+def _plain(message: str, value: object) -> str:
+    message, _, path = message.partition(" - at `$")
+    for mark in ("`",):
+        message = message.replace(mark, "")
+    at = path.rstrip("`")
+    message = message[:1].lower() + message[1:].removesuffix(".")
+    shown = repr(value) if len(repr(value)) <= 40 else repr(value)[:37] + "..."
+    return f"{message}{f' at {at}' if at else ''} (it is {shown})"
+
+
+def _checked_init(cls: type) -> Callable[[Any], None]:
+    own: Callable[[Any], None] | None = cls.__dict__.get("__post_init__")
+
+    def check_fields(self: object) -> None:
+        hints = hints_of(type(self))
+        wrong: dict[str, str] = {}
+        for spec in dataclasses.fields(self):  # type: ignore[arg-type]
+            try:
+                value = convert(getattr(self, spec.name), hints[spec.name])
+            except ValueError as error:
+                wrong[spec.name] = str(error)
+            else:
+                object.__setattr__(self, spec.name, value)
+        if not wrong and own is not None:
+            try:
+                own(self)
+            except ValueError as error:
+                wrong[""] = str(error)
+        if wrong:
+            name = getattr(type(self), "step_name", type(self).__name__)
+            lines = tuple(
+                f"{name}{f'.{key}' if key else ''}: {text}" for key, text in wrong.items()
+            )
+            raise StepError(lines, wrong)
+
+    return check_fields
+
+
+def hints_of(cls: type) -> dict[str, Any]:
+    """Returns the resolved type hints of a class, with their constraints."""
+    return typing.get_type_hints(cls, include_extras=True)
+
+
+@dataclass_transform(frozen_default=True)
+def validated(cls: type[T]) -> type[T]:
+    """Makes a class a frozen dataclass whose fields are checked against their type hints.
+
+    A `__post_init__` of its own runs after that check and raises ValueError with a sentence.
+    """
+    cls.__post_init__ = _checked_init(cls)  # type: ignore[attr-defined]
+    return dataclasses.dataclass(frozen=True)(cls)
+
+
+@dataclass_transform(frozen_default=True)
+def step(name: str) -> Callable[[type[T]], type[T]]:
+    """Registers a class as the step `name` and makes it a frozen, validated dataclass.
+
+    Args:
+        name: `family.name`, as it is written in a pipeline.
+
+    Raises:
+        StepError: If the class has no verb, or several, or if the name is taken.
+    """
+
+    def register(cls: type[T]) -> type[T]:
+        from datakit.registry import add
+
+        cls.step_name = name  # type: ignore[attr-defined]
+        cls.step_verb, cls.step_wants = _find_verb(cls, name)  # type: ignore[attr-defined]
+        made = validated(cls)
+        add(name, made)
+        return made
+
+    return register
+
+
+def _find_verb(cls: type, name: str) -> tuple[str, frozenset[str]]:
+    verbs = [verb for verb in VERBS if callable(getattr(cls, verb, None))]
+    if len(verbs) != 1:
+        raise StepError(f"{name}: a step has exactly one verb of {', '.join(VERBS)}; has {verbs}")
+    parameters = list(inspect.signature(getattr(cls, verbs[0])).parameters)[1:]
+    named = parameters if verbs[0] == "read" else parameters[1:]
+    unknown = sorted(set(named) - _PASSED)
+    if unknown:
+        raise StepError(f"{name}: {verbs[0]} asks for {unknown}; there are {sorted(_PASSED)}")
+    return verbs[0], frozenset(named)
+
+
+def verb_of(thing: object) -> str:
+    """Returns the verb of a step or of a step class."""
+    verb: str = thing.step_verb  # type: ignore[attr-defined]
+    return verb
+
+
+def call(thing: object, *args: object, **have: object) -> Any:  # noqa: ANN401  as the verb
+    """Calls a step's verb with those of `have` that it asks for by name."""
+    wants: frozenset[str] = thing.step_wants  # type: ignore[attr-defined]
+    return getattr(thing, verb_of(thing))(*args, **{k: v for k, v in have.items() if k in wants})
+
+
+def describe(cls: type) -> dict[str, Any]:
+    """Returns name, verb, summary and parameters (type, default, text) of a step class."""
+    doc = inspect.getdoc(cls) or ""
+    texts = _args_section(doc)
+    hints = hints_of(cls)
+    parameters = []
+    for spec in dataclasses.fields(cls):
+        schema = msgspec.json.schema(hints[spec.name], schema_hook=_schema_hook)
+        row: dict[str, Any] = {
+            "name": spec.name,
+            "schema": schema,
+            "text": texts.get(spec.name, ""),
+        }
+        default = spec.default
+        if spec.default_factory is not dataclasses.MISSING:
+            default = spec.default_factory()
+        row["required"] = default is dataclasses.MISSING
+        if not row["required"]:
+            row["default"] = msgspec.to_builtins(default)
+        parameters.append(row)
+    return {
+        "name": cls.step_name,  # type: ignore[attr-defined]
+        "verb": verb_of(cls),
+        "summary": doc.partition("\n")[0],
+        "doc": doc,
+        "module": cls.__module__,
+        "parameters": parameters,
+    }
+
+
+def _schema_hook(kind: type) -> dict[str, Any]:
+    return {"type": "string"} if kind is FileRef else {}
+
+
+def _args_section(doc: str) -> dict[str, str]:
+    lines = iter(doc.partition("Args:\n")[2].splitlines())
+    texts: dict[str, str] = {}
+    name = ""
+    for line in lines:
+        if not line.startswith("    "):
+            break
+        if not line.startswith("     "):
+            name, _, text = line.strip().partition(":")
+            texts[name] = text.strip()
+        elif name:
+            texts[name] += " " + line.strip()
+    return texts

@@ -1,0 +1,1 @@
+"""Steps that drop what a benchmark's item is found in."""

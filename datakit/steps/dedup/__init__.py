@@ -1,0 +1,1 @@
+"""Steps that drop what is the same as, or too similar to, a kept record."""

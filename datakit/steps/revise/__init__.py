@@ -1,0 +1,1 @@
+"""Steps that make a corrected child of a record."""

@@ -1,0 +1,1 @@
+"""Steps that add measured values to `meta.scores`."""

@@ -1,0 +1,1 @@
+"""Steps that choose the best of all records."""

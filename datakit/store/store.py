@@ -1,0 +1,125 @@
+"""The folder of all datasets and their versions."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from datakit.errors import StoreError, did_you_mean
+from datakit.store.version import Version
+from datakit.store.write import Draft
+
+__all__ = ["Store", "is_reference"]
+
+_VERSION = re.compile(r"v([1-9][0-9]*)\Z")
+_REFERENCE = re.compile(
+    r"(?P<name>[a-z0-9][a-z0-9_.-]*)@(?P<version>latest|v[1-9][0-9]*)(~(?P<back>[0-9]+))?\Z"
+)
+
+
+def is_reference(text: str) -> bool:
+    """Returns whether a text names a version, such as `sql@v3`, `sql@latest` or `sql@v3~1`."""
+    return "@" in text and _REFERENCE.match(text) is not None
+
+
+class Store:
+    """All versions under one folder.
+
+    Args:
+        root: The folder; None is `DATAKIT_STORE`, or `datasets` in the current folder.
+    """
+
+    def __init__(self, root: str | Path | None = None) -> None:
+        self.root = Path(root or os.environ.get("DATAKIT_STORE") or "datasets")
+
+    def names(self) -> list[str]:
+        """Returns the names of all datasets that have a version."""
+        if not self.root.is_dir():
+            return []
+        return sorted(path.name for path in self.root.iterdir() if self.numbers(path.name))
+
+    def numbers(self, name: str) -> list[int]:
+        """Returns the numbers of a dataset's versions, oldest first."""
+        folder = self.root / name
+        if not folder.is_dir():
+            return []
+        found = (_VERSION.match(path.name) for path in folder.iterdir())
+        return sorted(int(match[1]) for match in found if match)
+
+    def versions(self, name: str) -> list[Version]:
+        """Returns a dataset's versions, oldest first."""
+        return [Version(self.root / name / f"v{number}") for number in self.numbers(name)]
+
+    def load(self, reference: str) -> Version:
+        """Returns the version that a reference or a path names.
+
+        Raises:
+            StoreError: If there is none; it names what there is.
+        """
+        match = _REFERENCE.match(reference)
+        if match is None:
+            if (Path(reference) / "manifest.json").is_file():
+                return Version(Path(reference))
+            raise StoreError(
+                f'"{reference}" is neither a version, such as sql@v1 or sql@latest, '
+                "nor the folder of one."
+            )
+        name, numbers = match["name"], self.numbers(match["name"])
+        if not numbers:
+            near = did_you_mean(name, self.names())
+            raise StoreError(f'there is no dataset "{name}" in {self.root}{near or "."}')
+        wanted = numbers[-1] if match["version"] == "latest" else int(match["version"][1:])
+        place = numbers.index(wanted) if wanted in numbers else -1
+        place -= int(match["back"] or 0)
+        if wanted not in numbers or place < 0:
+            have = ", ".join(f"v{number}" for number in numbers)
+            raise StoreError(f'there is no "{reference}"; {name} has {have}.')
+        return Version(self.root / name / f"v{numbers[place]}")
+
+    def draft(self, name: str) -> Draft:
+        """Starts the next version of a dataset; call it while `writing` holds the lock."""
+        return Draft(self.root / name, name, (self.numbers(name) or [0])[-1] + 1)
+
+    @contextmanager
+    def writing(self, name: str) -> Iterator[Path]:
+        """Locks a dataset against a second writer; gives an empty folder for work files.
+
+        Raises:
+            StoreError: If another process writes it, or if the folder cannot be written.
+        """
+        folder = self.root / name
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            lock = open(folder / ".lock", "a+")  # noqa: SIM115  closed below
+        except OSError as error:
+            raise StoreError(
+                f"{folder}: cannot be written: {error.strerror}. "
+                "Name another folder with --store or DATAKIT_STORE."
+            ) from None
+        with lock:
+            self._take(lock.fileno(), folder)
+            work = folder / ".work"
+            for left in (work, *folder.glob(".draft-*")):
+                shutil.rmtree(left, ignore_errors=True)
+            work.mkdir()
+            try:
+                yield work
+            finally:
+                shutil.rmtree(work, ignore_errors=True)
+
+    def _take(self, handle: int, folder: Path) -> None:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.pread(handle, 32, 0).decode(errors="replace").strip()
+            raise StoreError(
+                f"{folder}: another run (process {holder or 'unknown'}) is writing this dataset. "
+                "Wait for it, or give this one another --name."
+            ) from None
+        os.ftruncate(handle, 0)
+        os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)

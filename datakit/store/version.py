@@ -1,0 +1,234 @@
+"""One version of a dataset, read from its folder."""
+
+from __future__ import annotations
+
+import html
+import json
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from datakit.errors import MissingExtraError, StoreError
+from datakit.fingerprint import file_sha256
+from datakit.record import Record
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+__all__ = ["Version"]
+
+
+class Version:
+    """An immutable version of a dataset.
+
+    Args:
+        path: Its folder.
+
+    Raises:
+        StoreError: If the folder holds no version.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        if not (path / "manifest.json").is_file():
+            raise StoreError(f"{path}: is not a version; it has no manifest.json.")
+
+    @cached_property
+    def manifest(self) -> dict[str, Any]:
+        """What `manifest.json` says."""
+        path = self.path / "manifest.json"
+        try:
+            manifest: dict[str, Any] = json.loads(path.read_bytes())
+        except (OSError, ValueError) as error:
+            raise StoreError(f"{path}: cannot be read: {error}.") from None
+        return manifest
+
+    @property
+    def name(self) -> str:
+        """The dataset's name."""
+        name: str = self.manifest["name"]
+        return name
+
+    @property
+    def ref(self) -> str:
+        """How commands name it: `name@vN`."""
+        return f"{self.name}@{self.manifest['version']}"
+
+    @property
+    def data_path(self) -> Path:
+        """The kept records."""
+        return self.path / "data.jsonl"
+
+    def __len__(self) -> int:
+        count: int = self.manifest["records"]
+        return count
+
+    def records(self) -> Iterator[Record]:
+        """Yields the kept records in their order."""
+        for row in self._rows("data.jsonl"):
+            yield Record.from_json(row)
+
+    def dropped(
+        self, step: str | None = None, reason: str | None = None
+    ) -> list[tuple[Record, dict[str, Any]]]:
+        """Returns dropped records, each with its `step`, `reason`, `detail`, `of` and `score`.
+
+        Args:
+            step: Only those that this step dropped.
+            reason: Only those that were dropped for this reason.
+        """
+        return [
+            (record, drop)
+            for record, drop in self.iter_dropped()
+            if step in (None, drop["step"]) and reason in (None, drop["reason"])
+        ]
+
+    def iter_dropped(self) -> Iterator[tuple[Record, dict[str, Any]]]:
+        """Yields all dropped records; see `dropped`."""
+        for row in self._rows("dropped.jsonl"):
+            drop = row.pop("dropped")
+            yield Record.from_json(row), drop
+
+    def _rows(self, name: str) -> Iterator[dict[str, Any]]:
+        with open(self.path / name, "rb") as file:
+            for line in file:
+                yield json.loads(line)
+
+    def find(self, id: str) -> tuple[Record, dict[str, Any] | None]:
+        """Returns a record, kept or dropped, and why it was dropped.
+
+        Args:
+            id: Its id, or the beginning of it.
+
+        Raises:
+            StoreError: If no record, or more than one, has it.
+        """
+        found: list[tuple[Record, dict[str, Any] | None]] = []
+        for record in self.records():
+            if record.id.startswith(id):
+                found.append((record, None))
+        found += [each for each in self.iter_dropped() if each[0].id.startswith(id)]
+        exact = [each for each in found if each[0].id == id]
+        if len(exact or found) == 1:
+            return (exact or found)[0]
+        if not found:
+            raise StoreError(f'{self.ref}: no record has the id "{id}".')
+        raise StoreError(f'{self.ref}: {len(found)} records have an id that begins with "{id}".')
+
+    def lineage(self, id: str) -> list[tuple[int, Record, dict[str, Any] | None]]:
+        """Returns a record and its ancestors, nearest first, each with its distance.
+
+        Ancestors may have been dropped since; a seed has no parents.
+        """
+        everyone: dict[str, tuple[Record, dict[str, Any] | None]] = {
+            record.id: (record, None) for record in self.records()
+        }
+        everyone |= {record.id: (record, drop) for record, drop in self.iter_dropped()}
+        first = self.find(id)[0]
+        line: list[tuple[int, Record, dict[str, Any] | None]] = []
+        seen: set[str] = set()
+        waiting = [(0, first.id)]
+        while waiting:
+            depth, each = waiting.pop(0)
+            if each in seen or each not in everyone:
+                continue
+            seen.add(each)
+            record, drop = everyone[each]
+            line.append((depth, record, drop))
+            waiting += [(depth + 1, parent) for parent in record.parents]
+        return line
+
+    def verify(self) -> list[str]:
+        """Returns what is wrong with the files, as sentences; an empty list if nothing is."""
+        wrong = []
+        for name, key in (("data.jsonl", "data_sha256"), ("dropped.jsonl", "dropped_sha256")):
+            path = self.path / name
+            if not path.is_file():
+                wrong.append(f"{path}: is missing.")
+            elif file_sha256(path) != self.manifest[key]:
+                wrong.append(f"{path}: was changed after it was written (SHA-256 differs).")
+        for row in self.manifest["funnel"]:
+            if row["in"] + row["made"] != row["kept"] + sum(row["dropped"].values()):
+                wrong.append(f"{self.path / 'manifest.json'}: {row['step']} does not balance.")
+        if not wrong and sum(1 for _ in self.records()) != len(self):
+            wrong.append(f"{self.data_path}: does not have {len(self)} records.")
+        return wrong
+
+    def report(self) -> Path:
+        """Returns the path of the HTML quality report."""
+        return self.path / "report.html"
+
+    def to_datasets(self, split: tuple[float, float] | None = None) -> Any:  # noqa: ANN401
+        """Returns the kept records as a `datasets.Dataset`.
+
+        `meta` is one JSON text: Arrow would give all records the keys of any.
+
+        Args:
+            split: Shares of training and test records, such as `(0.9, 0.1)`. A seed and all that
+                was made from it come to the same side.
+
+        Returns:
+            A Dataset, or with `split` a pair of them.
+        """
+        try:
+            from datasets import Dataset
+        except ImportError:
+            raise MissingExtraError.of("datasets", "hub", "to_datasets()") from None
+        if split is None:
+            return _dataset(Dataset, list(self.records()))
+        left, right = _families(list(self.records()), split)
+        return _dataset(Dataset, left), _dataset(Dataset, right)
+
+    def __repr__(self) -> str:
+        return f"<Version {self.ref}: {len(self)} records>"
+
+    def _repr_html_(self) -> str:
+        funnel = self.manifest["funnel"]
+        rows = "".join(
+            f"<tr><td>{html.escape(row['step'])}</td>"
+            + "".join(f"<td>{row[key]:,}</td>" for key in ("in", "made", "kept"))
+            + f"<td>{sum(row['dropped'].values()):,}</td></tr>"
+            for row in funnel
+        )
+        head = "".join(f"<th>{name}</th>" for name in ("step", "in", "made", "kept", "dropped"))
+        return (
+            f"<p><b>{html.escape(self.ref)}</b>: {len(self):,} records, "
+            f"${html.escape(self.manifest['cost']['usd'])}, "
+            f'<a href="{html.escape(self.report().as_uri())}">report</a></p>'
+            f"<table><tr>{head}</tr>{rows}</table>"
+        )
+
+
+def _dataset(kind: type[Dataset], records: list[Record]) -> Dataset:
+    columns: dict[str, list[str]] = {
+        name: [getattr(record, name) for record in records]
+        for name in ("instruction", "input", "output", "id")
+    }
+    columns["meta"] = [json.dumps(dict(record.meta), ensure_ascii=False) for record in records]
+    return kind.from_dict(columns)
+
+
+def _families(
+    records: list[Record], split: tuple[float, float]
+) -> tuple[list[Record], list[Record]]:
+    home: dict[str, str] = {}
+
+    def root(id: str) -> str:
+        while home.setdefault(id, id) != id:
+            id = home[id]
+        return id
+
+    for record in records:
+        for parent in record.parents:
+            home[root(parent)] = root(record.id)
+    families: dict[str, list[Record]] = {}
+    for record in records:
+        families.setdefault(root(record.id), []).append(record)
+    left: list[Record] = []
+    right: list[Record] = []
+    wanted = len(records) * split[1] / sum(split)
+    for family in sorted(families.values(), key=len):
+        side = right if len(right) + len(family) <= wanted else left
+        side += family
+    return left, right
