@@ -1,3 +1,95 @@
-"""datakit: grows a dataset from seeds, keeps the books, and shows what is in it."""
+"""datakit: grows a dataset from seeds, keeps the books, and shows what is in it.
+
+import datakit as dk
+version = dk.run("pipelines/sql_demo.yaml")
+version.dropped(step="filter.sql_executes", reason="no_such_column")[:3]
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+from datakit.step import FileRef, Resources, step
+
+if TYPE_CHECKING:
+    from datakit.api import Result as Result
+    from datakit.api import apply as apply
+    from datakit.api import contamination as contamination
+    from datakit.api import dedup as dedup
+    from datakit.api import filter as filter
+    from datakit.api import load as load
+    from datakit.api import plan as plan
+    from datakit.api import run as run
+    from datakit.errors import BudgetError as BudgetError
+    from datakit.errors import DatakitError as DatakitError
+    from datakit.errors import InputError as InputError
+    from datakit.errors import ProviderError as ProviderError
+    from datakit.llm.client import LLM as LLM
+    from datakit.outcome import Drop as Drop
+    from datakit.outcome import Rejected as Rejected
+    from datakit.record import Record as Record
+    from datakit.running.pipeline import Pipeline as Pipeline
+    from datakit.store import Store as Store
+    from datakit.store import Version as Version
 
 __version__ = "0.1.0"
+
+# Each public name and its module; a module is imported when one of its names is first used.
+_PUBLIC = {
+    "BudgetError": "datakit.errors",
+    "DatakitError": "datakit.errors",
+    "Drop": "datakit.outcome",
+    "InputError": "datakit.errors",
+    "LLM": "datakit.llm.client",
+    "Pipeline": "datakit.running.pipeline",
+    "ProviderError": "datakit.errors",
+    "Record": "datakit.record",
+    "Rejected": "datakit.outcome",
+    "Result": "datakit.api",
+    "Store": "datakit.store",
+    "Version": "datakit.store",
+    "apply": "datakit.api",
+    "contamination": "datakit.api",
+    "dedup": "datakit.api",
+    "filter": "datakit.api",
+    "load": "datakit.api",
+    "plan": "datakit.api",
+    "run": "datakit.api",
+}
+
+__all__ = [
+    "LLM",
+    "BudgetError",
+    "DatakitError",
+    "Drop",
+    "FileRef",
+    "InputError",
+    "Pipeline",
+    "ProviderError",
+    "Record",
+    "Rejected",
+    "Resources",
+    "Result",
+    "Store",
+    "Version",
+    "__version__",
+    "apply",
+    "contamination",
+    "dedup",
+    "filter",
+    "load",
+    "plan",
+    "run",
+    "step",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'datakit' has no attribute {name!r}")
+    return getattr(importlib.import_module(_PUBLIC[name]), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

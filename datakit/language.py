@@ -25,7 +25,12 @@ _WIDE = re.compile(
     r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]"
 )
 _SYMBOL = re.compile(r"[(){}\[\]<>=;_\\|]")
-_MAX_SYMBOLS = 0.03
+_MAX_SYMBOLS = 0.05
+_CODE = re.compile(
+    r"^\s*(?:create\s+table|insert\s+into|(?-i:SELECT\s.+\sFROM)|def\s+\w+\s*\(|import\s+\w+\s*$|#include"
+    r"|</?\w+[^>]*>)",
+    re.IGNORECASE | re.MULTILINE,
+)
 
 
 class Detector:
@@ -72,6 +77,8 @@ def open_detector(path: str = "") -> Detector:
 def is_prose(text: str) -> bool:
     """Returns whether a text reads as sentences rather than as code, a schema or a table."""
     stripped = text.strip()
+    if _CODE.search(stripped):
+        return False
     return len(_SYMBOL.findall(stripped)) <= _MAX_SYMBOLS * len(stripped)
 
 

@@ -13,7 +13,8 @@ look at what the walk has dropped already. A finder without a mask yields every 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Literal
 
 import numpy as np
@@ -46,13 +47,23 @@ def fields_of(record: Record, view: View) -> tuple[str, ...]:
         view: `prompt`: instruction and input, apart. `joined`: both as one text. `full`:
             instruction, input and output, apart. `instruction`, `output`: that alone.
     """
+    asked = record.instruction or _chat(record)
     if view == "prompt":
-        return record.instruction, record.input
+        return asked, record.input
     if view == "full":
-        return record.instruction, record.input, record.output
+        return asked, record.input, record.output
     if view == "joined":
-        return (record.prompt,)
-    return (record.instruction if view == "instruction" else record.output,)
+        return (f"{asked}\n{record.input}" if record.input else asked,)
+    return (asked if view == "instruction" else record.output,)
+
+
+def _chat(record: Record) -> str:
+    """Returns a chat up to its last answer: a record without instruction is not like all others."""
+    messages = record.extra.get("messages") or []
+    turns = [each for each in messages if isinstance(each, Mapping)]
+    if turns and turns[-1].get("role") == "assistant":
+        turns.pop()
+    return "\n".join(str(each.get("content") or "") for each in turns)
 
 
 def best_first(records: Iterable[Record], keep: str) -> list[Record]:
@@ -105,7 +116,7 @@ def walk(blocks: Iterable[Pairs], kept: Mask) -> dict[int, tuple[int, float]]:
         order = np.lexsort((earlier, -score, later))
         later, earlier, score = later[order], earlier[order], score[order]
         starts = np.flatnonzero(np.diff(later, prepend=-1))
-        for start, end in zip(starts, [*starts[1:], len(later)], strict=True):
+        for start, end in itertools.pairwise([*starts, len(later)]):
             alive = np.flatnonzero(kept[earlier[start:end]])
             if len(alive):
                 at = start + alive[0]

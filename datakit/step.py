@@ -20,7 +20,7 @@ from typing import Any, TypeVar, dataclass_transform
 
 import msgspec
 
-from datakit.errors import InputError
+from datakit.errors import InputError, did_you_mean
 
 __all__ = ["VERBS", "FileRef", "Resources", "StepError", "describe", "step", "verb_of"]
 
@@ -101,7 +101,17 @@ def convert(value: object, hint: object) -> Any:  # noqa: ANN401  the hint's typ
     try:
         return msgspec.convert(value, hint, dec_hook=_decode, strict=True)
     except msgspec.ValidationError as error:
+        choices = _choices(hint)
+        if choices and isinstance(value, str):
+            near = did_you_mean(value, choices)
+            raise ValueError(f'expected one of {", ".join(choices)}, got "{value}"{near}') from None
         raise ValueError(_plain(str(error), value)) from None
+
+
+def _choices(hint: object) -> list[str]:
+    if typing.get_origin(hint) is typing.Literal:
+        return [str(each) for each in typing.get_args(hint)]
+    return [each for part in typing.get_args(hint) for each in _choices(part)]
 
 
 def _plain(message: str, value: object) -> str:
@@ -204,33 +214,35 @@ def call(thing: object, *args: object, **have: object) -> Any:  # noqa: ANN401  
     return getattr(thing, verb_of(thing))(*args, **{k: v for k, v in have.items() if k in wants})
 
 
-def describe(cls: type) -> dict[str, Any]:
-    """Returns name, verb, summary and parameters (type, default, text) of a step class."""
-    doc = inspect.getdoc(cls) or ""
-    texts = _args_section(doc)
+def parameters(cls: type) -> list[dict[str, Any]]:
+    """Returns name, JSON Schema, text and default of each field of a validated class."""
+    texts = _args_section(inspect.getdoc(cls) or "")
     hints = hints_of(cls)
-    parameters = []
+    rows = []
     for spec in dataclasses.fields(cls):
         schema = msgspec.json.schema(hints[spec.name], schema_hook=_schema_hook)
-        row: dict[str, Any] = {
-            "name": spec.name,
-            "schema": schema,
-            "text": texts.get(spec.name, ""),
-        }
+        text = texts.get(spec.name, "")
+        row: dict[str, Any] = {"name": spec.name, "schema": schema, "text": text}
         default = spec.default
         if spec.default_factory is not dataclasses.MISSING:
             default = spec.default_factory()
         row["required"] = default is dataclasses.MISSING
         if not row["required"]:
-            row["default"] = msgspec.to_builtins(default)
-        parameters.append(row)
+            row["default"] = msgspec.to_builtins(default, enc_hook=str)
+        rows.append(row)
+    return rows
+
+
+def describe(cls: type) -> dict[str, Any]:
+    """Returns name, verb, summary and parameters (type, default, text) of a step class."""
+    doc = inspect.getdoc(cls) or ""
     return {
         "name": cls.step_name,  # type: ignore[attr-defined]
         "verb": verb_of(cls),
         "summary": doc.partition("\n")[0],
         "doc": doc,
         "module": cls.__module__,
-        "parameters": parameters,
+        "parameters": parameters(cls),
     }
 
 

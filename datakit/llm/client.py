@@ -48,6 +48,7 @@ class Client:
         price: What tokens cost.
         budget: The cap that all clients of a run share.
         concurrency: Most requests in flight.
+        license: Licence of the answers, an SPDX id or `NOASSERTION`.
     """
 
     def __init__(
@@ -57,8 +58,10 @@ class Client:
         price: Price,
         budget: Budget,
         concurrency: int = 8,
+        license: str = "NOASSERTION",
     ) -> None:
         self.provider = provider
+        self.license = license
         self.totals = Totals()
         self._log = log
         self._price = price
@@ -140,6 +143,11 @@ class LLM:
     def model(self) -> str:
         """The teacher's model."""
         return self._client.provider.model
+
+    @property
+    def license(self) -> str:
+        """Licence of the teacher's answers."""
+        return self._client.license
 
     async def chat(
         self,

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import secrets
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from datakit.errors import InputError, MissingExtraError, ProviderError
 from datakit.fingerprint import file_sha256
 from datakit.llm.openai import OpenAI
-from datakit.llm.request import Request, Response
+from datakit.llm.request import Request, Response, Usage
 
 __all__ = ["Embedded", "default_gguf"]
 
@@ -112,7 +113,20 @@ class Embedded:
 
     async def send(self, request: Request) -> Response:
         """Sends one request; see `Provider`."""
-        return await self._open().send(request)
+        client = self._open()
+        parts = []
+        for first in range(0, request.n, self.slots):
+            # An answer needs a slot of its own, and a further part must not repeat the first.
+            seed = None if request.seed is None else request.seed + first
+            n = min(self.slots, request.n - first)
+            parts.append(await client.send(replace(request, n=n, seed=seed)))
+        samples = tuple(sample for part in parts for sample in part.samples)
+        counted = sum([await self._tokens(client, sample.text) for sample in samples])
+        return Response(samples, Usage(parts[0].usage.input_tokens, counted), self.model)
+
+    async def _tokens(self, client: OpenAI, text: str) -> int:
+        # llama.cpp reports the tokens of the first answer alone.
+        return await client.count(f"{self._server.listening_address}/tokenize", text)
 
     async def close(self) -> None:
         """Stops the server and frees the model."""

@@ -20,13 +20,24 @@ MESSAGE_CHARS = 300
 _FIRST_WORD = re.compile(r"(?:[\s\ufeff(]|--[^\n]*(?:\n|\Z)|/\*.*?\*/)*+([A-Za-z_]*)", re.DOTALL)
 _QUERY_WORDS = frozenset({"SELECT", "WITH", "VALUES"})
 
-_SYNTAX = ("syntax error", "incomplete input", "unrecognized token", "null character")
-_MISSING = ("no such column", "no such table")
-_TOO_BIG = (
-    "too big", "too large", "too complex", "stack overflow", "too many terms", "too many columns",
-    "too many FROM clause terms", "at most 64 tables", "database or disk is full",
-)  # fmt: skip
-_NOT_ONE_QUERY = ("one statement at a time", "may not be modified")
+# Written out, the clock is refused even where no row makes SQLite look at it.
+_CLOCK = re.compile(
+    r"\b((?:date|time|datetime|julianday|unixepoch)\s*\(|strftime\s*\(\s*'[^']*'\s*,)\s*'now'",
+    re.IGNORECASE,
+)
+# In this order, and from the start of SQLite's message: the rest may quote a hostile name.
+_SIGNS = tuple(
+    (reason, re.compile(pattern, re.DOTALL))
+    for reason, pattern in (
+        ("no_such_column", "no such (column|table)"),
+        ("syntax_error", "near .*: syntax error$|incomplete input|unrecognized token"),
+        ("syntax_error", ".*contains a null character"),
+        ("forbidden", "unsafe use of"),  # SQLite's own veto on some functions inside views.
+        ("not_a_query", "You can only execute one statement|table .* may not be modified"),
+        ("timeout", ".*too (big|large|complex|many (terms|columns|FROM))|parser stack overflow"),
+        ("timeout", "at most 64 tables|database or disk is full"),
+    )
+)
 
 
 class Outcome:
@@ -60,12 +71,13 @@ class Judge:
         """
         self._seconds, self._max_rows, self._count = seconds, max_rows, count
         self._dates = rules.PureDates()
+        self._refusals = rules.Refusals()
         self._modules = rules.list_modules()
 
     def judge(self, schema: str, query: str) -> Outcome:
         """Run `schema`, then `query`, in a fresh database."""
         policy = rules.Policy(time.monotonic() + self._seconds, self._modules)
-        conn = rules.open_database(policy, self._dates)
+        conn = rules.open_database(policy, self._dates, self._refusals)
         try:
             fault = _try_schema(conn, policy, schema)
             return fault or self._judge_query(conn, policy, schema, query)
@@ -82,6 +94,8 @@ class Judge:
             rows = _count_rows(conn, policy, query, self._max_rows)
         except Exception as error:
             return _explain(error, policy)
+        if clock := _CLOCK.search(query):
+            return Outcome("forbidden", f"not reproducible: {clock[0]}")
         if rows > self._max_rows:
             return Outcome("timeout", f"more than {self._max_rows} rows")
         if rows:
@@ -122,7 +136,7 @@ def _try_schema(conn: sqlite3.Connection, policy: rules.Policy, schema: str) -> 
         fault = _explain(error, policy)
         if policy.denied is not None:
             fault.reason = "forbidden"
-        elif fault.reason != "timeout":
+        elif fault.reason not in ("forbidden", "timeout"):
             fault.reason = "bad_schema"
         return fault
     return None
@@ -171,12 +185,7 @@ def _explain(error: Exception, policy: rules.Policy) -> Outcome:
         return Outcome("timeout", "out of memory", spent=True)
     if isinstance(error, UnicodeError):
         return Outcome("syntax_error", message)
-    for reason, signs in (
-        ("not_a_query", _NOT_ONE_QUERY),
-        ("timeout", _TOO_BIG),
-        ("no_such_column", _MISSING),
-        ("syntax_error", _SYNTAX),
-    ):
-        if any(sign in message for sign in signs):
+    for reason, sign in _SIGNS:
+        if sign.match(message):
             return Outcome(reason, message)
     return Outcome("runtime_error", message)

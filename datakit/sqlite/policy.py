@@ -1,6 +1,6 @@
 """What SQL may do inside the worker: authorizer, limits and pure date functions.
 
-Loaded by the worker from its path, so it imports the standard library only.
+Runs inside the worker, so it imports the standard library only.
 """
 
 from __future__ import annotations
@@ -8,6 +8,8 @@ from __future__ import annotations
 import functools
 import sqlite3
 import time
+
+_Value = int | float | str | bytes | None
 
 SCHEMA = "schema"
 INSPECT = "inspect"
@@ -43,46 +45,47 @@ _SWITCHES = {
     "SQLITE_DBCONFIG_ENABLE_FTS3_TOKENIZER": False,
 }
 
-FUNCTIONS = frozenset(
-    """
-    -> ->> abs acos acosh asin asinh atan atan2 atanh avg ceil ceiling char coalesce concat
-    concat_ws cos cosh count cume_dist date datetime degrees dense_rank exp first_value floor
-    format glob group_concat hex if ifnull iif instr json json_array json_array_insert
-    json_array_length json_error_position json_extract json_group_array json_group_object
-    json_insert json_object json_patch json_pretty json_quote json_remove json_replace json_set
-    json_type json_valid jsonb jsonb_array jsonb_extract jsonb_group_array jsonb_group_object
-    jsonb_insert jsonb_object jsonb_patch jsonb_remove jsonb_replace jsonb_set julianday lag
-    last_value lead length like likelihood likely ln log log10 log2 lower ltrim max median min
-    mod nth_value ntile nullif octet_length percent_rank percentile percentile_cont
-    percentile_disc pi pow power printf quote radians rank replace round row_number rtrim sign
-    sin sinh soundex sqrt strftime string_agg substr substring sum tan tanh time timediff total
-    trim trunc typeof unhex unicode unistr unistr_quote unixepoch unlikely upper zeroblob
-    """.split()
-)
+_FUNCTION_NAMES = """
+-> ->> abs acos acosh asin asinh atan atan2 atanh avg ceil ceiling char coalesce concat
+concat_ws cos cosh count cume_dist date datetime degrees dense_rank exp first_value floor
+format glob group_concat hex if ifnull iif instr json json_array json_array_insert
+json_array_length json_error_position json_extract json_group_array json_group_object
+json_insert json_object json_patch json_pretty json_quote json_remove json_replace json_set
+json_type json_valid jsonb jsonb_array jsonb_extract jsonb_group_array jsonb_group_object
+jsonb_insert jsonb_object jsonb_patch jsonb_remove jsonb_replace jsonb_set julianday lag
+last_value lead length like likelihood likely ln log log10 log2 lower ltrim max median min
+mod nth_value ntile nullif octet_length percent_rank percentile percentile_cont
+percentile_disc pi pow power printf quote radians rank replace round row_number rtrim sign
+sin sinh soundex sqrt strftime string_agg substr substring sum tan tanh time timediff total
+trim trunc typeof unhex unicode unistr unistr_quote unixepoch unlikely upper zeroblob
+"""
+FUNCTIONS = frozenset(_FUNCTION_NAMES.split())
 _DATE_FUNCTIONS = (
     "date", "time", "datetime", "julianday", "strftime", "unixepoch", "timediff",
 )  # fmt: skip
+# Added to what PRAGMA function_list names, which some builds leave out.
+_REFUSED_NAMES = """
+changes current_date current_time current_timestamp last_insert_rowid load_extension random
+randomblob sqlite_compileoption_get sqlite_compileoption_used sqlite_source_id sqlite_version
+total_changes
+"""
 _JSON_TABLES = frozenset({"json_each", "json_tree", "jsonb_each", "jsonb_tree"})
 _MASTER = frozenset({"sqlite_master", "sqlite_temp_master", "sqlite_schema", "sqlite_temp_schema"})
 # Used where PRAGMA module_list is compiled out.
-_KNOWN_MODULES = frozenset(
-    """
-    bytecode dbstat fts3 fts3tokenize fts4 fts4aux fts5 fts5vocab geopoly rtree rtree_i32
-    sqlite_dbpage sqlite_stmt tables_used
-    """.split()
-)
+_MODULE_NAMES = """
+bytecode dbstat fts3 fts3tokenize fts4 fts4aux fts5 fts5vocab geopoly rtree rtree_i32
+sqlite_dbpage sqlite_stmt tables_used
+"""
 _PRAGMAS_OF_INSPECT = frozenset({"table_xinfo", "foreign_key_list"})
 
-_ACTIONS = {
-    getattr(sqlite3, "SQLITE_" + name): name
-    for name in """
-    ALTER_TABLE ANALYZE ATTACH CREATE_INDEX CREATE_TABLE CREATE_TEMP_INDEX CREATE_TEMP_TABLE
-    CREATE_TEMP_TRIGGER CREATE_TEMP_VIEW CREATE_TRIGGER CREATE_VIEW CREATE_VTABLE DELETE DETACH
-    DROP_INDEX DROP_TABLE DROP_TEMP_INDEX DROP_TEMP_TABLE DROP_TEMP_TRIGGER DROP_TEMP_VIEW
-    DROP_TRIGGER DROP_VIEW DROP_VTABLE FUNCTION INSERT PRAGMA READ RECURSIVE REINDEX SAVEPOINT
-    SELECT TRANSACTION UPDATE
-    """.split()
-}
+_ACTION_NAMES = """
+ALTER_TABLE ANALYZE ATTACH CREATE_INDEX CREATE_TABLE CREATE_TEMP_INDEX CREATE_TEMP_TABLE
+CREATE_TEMP_TRIGGER CREATE_TEMP_VIEW CREATE_TRIGGER CREATE_VIEW CREATE_VTABLE DELETE DETACH
+DROP_INDEX DROP_TABLE DROP_TEMP_INDEX DROP_TEMP_TABLE DROP_TEMP_TRIGGER DROP_TEMP_VIEW
+DROP_TRIGGER DROP_VIEW DROP_VTABLE FUNCTION INSERT PRAGMA READ RECURSIVE REINDEX SAVEPOINT
+SELECT TRANSACTION UPDATE
+"""
+_ACTIONS = {getattr(sqlite3, "SQLITE_" + name): name for name in _ACTION_NAMES.split()}
 _ALWAYS = frozenset({"SELECT", "RECURSIVE"})
 _CREATIONS = frozenset({"CREATE_TABLE", "CREATE_TEMP_TABLE", "CREATE_VIEW", "CREATE_TEMP_VIEW"})
 _FURTHER = {
@@ -195,15 +198,16 @@ class PureDates:
             return False
         return True
 
-    def _call(self, policy: Policy, name: str, *args: object) -> object:
+    def _call(self, policy: Policy, name: str, *args: object) -> _Value:
         try:
             key = (name, len(args))
             put, get = self._statements.get(key) or self._prepare(key)
             self._conn.execute(put, args)
-            return self._conn.execute(get).fetchone()[0]
+            result: _Value = self._conn.execute(get).fetchone()[0]
+            return result
         except sqlite3.Error as error:
             if "non-deterministic" in str(error):
-                policy.deny(str(error))
+                policy.deny(str(error).partition(" in ")[0])
             raise
 
     def _prepare(self, key: tuple[str, int]) -> tuple[str, str]:
@@ -221,15 +225,42 @@ class PureDates:
         return self._statements[key]
 
 
+class Refusals:
+    """Stand-ins for every function that is not in `FUNCTIONS`.
+
+    SQLite does not ask the authorizer about the functions in a column's DEFAULT.
+    """
+
+    def __init__(self) -> None:
+        """See which functions this SQLite has."""
+        conn = sqlite3.connect(":memory:")
+        found = {(name, -1) for name in _REFUSED_NAMES.split()}
+        # A stand-in for any number of arguments would lose to one with the exact number.
+        for name, _, _, _, count, _ in conn.execute("PRAGMA function_list"):
+            found.add((str(name).lower(), max(int(count), -1)))
+        conn.close()
+        self._functions = sorted(pair for pair in found if pair[0] not in FUNCTIONS)
+
+    def install(self, conn: sqlite3.Connection, policy: Policy) -> None:
+        """Put the stand-ins into `conn`."""
+        for name, count in self._functions:
+            conn.create_function(name, count, functools.partial(_refuse, policy, name))
+
+
+def _refuse(policy: Policy, name: str, *_: object) -> None:
+    policy.deny(f"not authorized: FUNCTION {name}")
+    raise PermissionError(name)
+
+
 def list_modules() -> frozenset[str]:
     """Name this SQLite's virtual table modules in lower case, the JSON ones left out."""
     conn = sqlite3.connect(":memory:")
     found = {str(row[0]).lower() for row in conn.execute("PRAGMA module_list")}
     conn.close()
-    return (_KNOWN_MODULES | found) - _JSON_TABLES
+    return frozenset(found.union(_MODULE_NAMES.split()) - _JSON_TABLES)
 
 
-def open_database(policy: Policy, dates: PureDates) -> sqlite3.Connection:
+def open_database(policy: Policy, dates: PureDates, refusals: Refusals) -> sqlite3.Connection:
     """Open an empty in-memory database on which every rule already holds."""
     conn = sqlite3.connect(":memory:", isolation_level=None)
     conn.executescript(_PRAGMAS)
@@ -240,6 +271,7 @@ def open_database(policy: Policy, dates: PureDates) -> sqlite3.Connection:
         for name, on in _SWITCHES.items():
             setconfig(getattr(sqlite3, name), on)
     dates.install(conn, policy)
+    refusals.install(conn, policy)
     conn.set_progress_handler(policy.progress, PROGRESS_STEPS)
     conn.set_authorizer(policy.authorize)
     return conn

@@ -30,10 +30,10 @@ class LostError(Exception):
     """The worker ended, or spoke nonsense, without an answer.
 
     Attributes:
-        status: The exit status; negative for the signal that killed it.
+        status: The exit status, negative for the signal that killed it; None for nonsense.
     """
 
-    def __init__(self, status: int) -> None:
+    def __init__(self, status: int | None) -> None:
         super().__init__(f"the worker died, exit status {status}")
         self.status = status
 
@@ -114,7 +114,8 @@ class Worker:
                 else:
                     unsent = self._write(unsent)
             if len(answer) > MAX_REPLY_BYTES:
-                raise LostError(self.stop())
+                self.stop()
+                raise LostError(None)
         return self._parse(bytes(answer))
 
     def stop(self) -> int:
@@ -162,10 +163,11 @@ class Worker:
     def _parse(self, answer: bytes) -> dict[str, object]:
         try:
             parsed = json.loads(answer)
-        except ValueError:
+        except (ValueError, RecursionError):
             parsed = None
         if not isinstance(parsed, dict):
-            raise LostError(self.stop())
+            self.stop()
+            raise LostError(None)
         return parsed
 
 

@@ -18,6 +18,13 @@ MIN_MEMORY_MB = 64
 # The worker asks SQLite to stop a little before the parent kills: an error is cheaper than a death.
 SOFT_SHARE = 0.9
 
+_REASONS = frozenset(
+    {
+        "always_empty", "bad_schema", "forbidden", "no_such_column", "not_a_query",
+        "runtime_error", "syntax_error", "timeout",
+    }
+)  # fmt: skip
+
 
 @dataclasses.dataclass(frozen=True)
 class Verdict:
@@ -124,7 +131,7 @@ class Sandbox:
                 raise
 
     def _answer(self, line: bytes) -> Verdict:
-        status = 0
+        status: int | None = None
         for _ in range(2):  # A worker may be killed from outside, also while it is idle.
             if self._worker is None or not self._worker.usable:
                 self._stop()
@@ -142,9 +149,9 @@ class Sandbox:
             if answer.get("last"):
                 self._stop()
             return _read_verdict(answer)
-        # Nobody else kills twice in a row: the system ran out of memory, or SQLite crashed.
+        # Nobody else ends it twice in a row: the system ran out of memory, or SQLite crashed.
         reason = "timeout" if status == -signal.SIGKILL else "runtime_error"
-        return Verdict(False, reason, f"the worker died twice, exit status {status}", 0)
+        return Verdict(False, reason, f"the worker was lost twice, exit status {status}", 0)
 
     def _stop(self) -> None:
         if self._worker is not None:
@@ -154,8 +161,11 @@ class Sandbox:
 
 def _read_verdict(answer: dict[str, object]) -> Verdict:
     reason, message, rows = (answer.get(name) for name in ("reason", "message", "rows"))
+    # A worker that hostile SQL has taken over may say anything but "ok" in any words.
+    if reason is not None and reason not in _REASONS:
+        return Verdict(False, "runtime_error", "the worker gave an unknown reason", 0)
     return Verdict(
-        ok=reason is None,
+        ok=reason is None and isinstance(rows, int),
         reason=None if reason is None else str(reason),
         message=str(message)[:MESSAGE_CHARS],
         rows=rows if isinstance(rows, int) else 0,

@@ -11,12 +11,13 @@ import sqlite3
 Value = int | float | str | bytes | None
 
 MAX_TABLES = 64
+MAX_COLUMNS = 1_000
 MAX_OWN_ROWS = 200
 MAX_POOL = 200
 MAX_HINTS = 40
 MAX_TEXT = 10_000
 HINT_CHARS = 20_000
-PLAIN_KEYS = 20
+PLAIN_KEYS = 50
 
 _STRING = re.compile(r"""'([^']{0,200})'|"([^"]{0,200})\"""")
 _NUMBER = re.compile(r"(?<![\w.])\d{1,15}(?:\.\d{1,15})?(?![\w.])")
@@ -67,7 +68,7 @@ class Column:
     """One stored column: its name, kind, own values and the pool it draws from."""
 
     def __init__(self, name: str, kind: str, key: bool) -> None:
-        """Describe a column; `key` says that it belongs to the primary key."""
+        """Describe a column; `key` says that it is the whole primary key."""
         self.name, self.kind, self.key = name, kind, key
         self.own: list[Value] = []
         self.pool = Pool()
@@ -131,12 +132,14 @@ def inspect(conn: sqlite3.Connection, query: str) -> list[Table]:
         sqlite3.Error: A table cannot be read.
     """
     conn.text_factory = lambda raw: raw.decode("utf-8", "replace")
-    tables = []
+    tables: list[Table] = []
+    room = MAX_COLUMNS
     for database, master in (("main", "sqlite_master"), ("temp", "sqlite_temp_master")):
         listed = conn.execute(f"SELECT name, sql FROM {master} WHERE type = 'table'").fetchall()
         for name, ddl in listed[:MAX_TABLES]:
-            if not name.lower().startswith("sqlite_"):
+            if room > 0 and not name.lower().startswith("sqlite_"):
                 tables.append(_read_table(conn, Table(database, name, ddl or "")))
+                room -= len(tables[-1].columns)
     _share_pools(tables)
     _fill_pools(tables, query)
     return tables
@@ -144,9 +147,10 @@ def inspect(conn: sqlite3.Connection, query: str) -> list[Table]:
 
 def _read_table(conn: sqlite3.Connection, table: Table) -> Table:
     info = conn.execute(f"PRAGMA {table.database}.table_xinfo({quote(table.name)})").fetchall()
+    lone = sum(row[5] > 0 for row in info) == 1
     for _, name, declared, _, _, key, hidden in info:
         if hidden == 0:
-            table.columns.append(Column(name, kind_of(declared or "", name), key > 0))
+            table.columns.append(Column(name, kind_of(declared or "", name), lone and key > 0))
     keys = conn.execute(f"PRAGMA {table.database}.foreign_key_list({quote(table.name)})")
     for _, _, parent, here, there, *_ in keys.fetchall():
         table.references.append((here, parent, there or ""))
@@ -196,12 +200,12 @@ def _fill_pools(tables: list[Table], query: str) -> None:
         column.pool.add(column.own)
     owned = {id(column.pool) for _, column in members if column.pool.values}
     for table, column in members:
+        if id(column.pool) not in owned:
+            column.own = _hints(query, column.kind) + _hints(table.ddl, column.kind)
+            column.pool.add(column.own)
+            column.pool.add(_DEFAULTS[column.kind])
         if column.key and column.kind == "int":
             column.pool.add(list(range(1, PLAIN_KEYS + 1)))
-        if id(column.pool) not in owned:
-            column.pool.add(_hints(query, column.kind))
-            column.pool.add(_hints(table.ddl, column.kind))
-            column.pool.add(_DEFAULTS[column.kind])
 
 
 def _hints(text: str, kind: str) -> list[Value]:

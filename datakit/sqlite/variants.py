@@ -10,7 +10,7 @@ import re
 import sqlite3
 import zlib
 
-from datakit.sqlite.tables import Column, Table, Value, quote
+from datakit.sqlite.tables import PLAIN_KEYS, Column, Table, Value, quote
 
 _INT_MIN, _INT_MAX = -(2**63), 2**63 - 1
 _DATE = re.compile(r"(\d{4})-(\d{2})-(\d{2})(.*)", re.DOTALL)
@@ -95,20 +95,14 @@ def fill(conn: sqlite3.Connection, tables: list[Table], seed: int, number: int) 
             other draws.
     """
     mix = _MIXES[number % len(_MIXES)]
-    chosen: dict[int, list[Value]] = {}
+    draws = Draws(seed * 1_000_003 + number)
+    few = _pick_few(tables, mix, draws)
     for table in tables:
-        if not table.columns:
-            continue
-        # Each table draws for itself, so that leaving a table out changes no other.
-        draws = Draws(seed * 1_000_003 + number * 8_191 + zlib.crc32(table.address.encode()))
-        rows = [
-            _draw_row(table, mix, draws, seed + number, chosen) for _ in range(_size(mix, draws))
-        ]
-        _write_rows(conn, table, rows)
-
-
-def _size(mix: Mix, draws: Draws) -> int:
-    return draws.below(5) if mix.rows < 0 else mix.rows
+        if table.columns:
+            offset = draws.below(PLAIN_KEYS)
+            count = draws.below(5) if mix.rows < 0 else mix.rows
+            rows = [_draw_row(table, mix, draws, offset + i, few) for i in range(count)]
+            _write_rows(conn, table, rows)
 
 
 def _write_rows(conn: sqlite3.Connection, table: Table, rows: list[list[Value]]) -> None:
@@ -125,35 +119,33 @@ def _write_rows(conn: sqlite3.Connection, table: Table, rows: list[list[Value]])
 
 
 def _draw_row(
-    table: Table, mix: Mix, draws: Draws, seed: int, chosen: dict[int, list[Value]]
+    table: Table, mix: Mix, draws: Draws, number: int, few: dict[int, list[Value]]
 ) -> list[Value]:
-    start = table.rows[draws.below(len(table.rows))] if table.rows else None
-    if not draws.chance(mix.keep):
-        start = None
+    keep = bool(table.rows) and draws.chance(mix.keep)
+    start = table.rows[draws.below(len(table.rows))] if keep else None
     row: list[Value] = []
     for index, column in enumerate(table.columns):
+        shared = column.pool.values
+        if column.key:
+            # In turn, as a key drawn twice would cost a row.
+            row.append(shared[number % len(shared)] if shared else None)
+            continue
         if start is not None and not draws.chance(mix.redraw):
             value = start[index]
+        elif id(column.pool) in few:
+            value = draws.pick(few[id(column.pool)])
         else:
-            value = draws.pick(_choices(column, mix, draws, seed, chosen))
+            value = draws.pick(column.own if column.own and draws.chance(50) else shared)
         row.append(_disturb(value, column, mix, draws))
     return row
 
 
-def _choices(
-    column: Column, mix: Mix, draws: Draws, seed: int, chosen: dict[int, list[Value]]
-) -> list[Value]:
-    shared = column.pool.values
-    if column.key:
-        return shared
+def _pick_few(tables: list[Table], mix: Mix, draws: Draws) -> dict[int, list[Value]]:
+    """Choose a few values in each pool, the same for all tables that share it."""
+    pools = {id(column.pool): column.pool for table in tables for column in table.columns}
     if not mix.few:
-        return column.own if column.own and draws.chance(50) else shared
-    few = chosen.get(id(column.pool))
-    if few is None:
-        # Not from this table's draws: the tables that share the pool must agree on the few.
-        other = Draws(seed + len(shared))
-        few = chosen[id(column.pool)] = [other.pick(shared) for _ in range(mix.few)]
-    return few
+        return {}
+    return {name: [draws.pick(pool.values) for _ in range(mix.few)] for name, pool in pools.items()}
 
 
 def _disturb(value: Value, column: Column, mix: Mix, draws: Draws) -> Value:

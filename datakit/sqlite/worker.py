@@ -20,6 +20,8 @@ PR_SET_PDEATHSIG = 1
 PR_SET_NO_NEW_PRIVS = 38
 MAX_REQUESTS = 5_000
 OPEN_FILES = 3
+# The first with generated columns and a hard limit on the heap.
+OLDEST_SQLITE = (3, 31)
 
 
 def main() -> None:
@@ -29,6 +31,8 @@ def main() -> None:
     from datakit.sqlite.judge import Judge
 
     try:
+        if sqlite3.sqlite_version_info < OLDEST_SQLITE:
+            raise OSError(f"SQLite {sqlite3.sqlite_version} is too old, 3.31 is needed")
         judge = Judge(settings["seconds"], settings["max_rows"], settings["variants"])
         _confine(settings["memory_mb"] * 1024 * 1024, settings["parent"])
     except (OSError, ValueError, MemoryError, sqlite3.Error) as error:

@@ -6,9 +6,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from importlib.metadata import version
 from typing import Any
 
-from datakit.errors import PipelineError
+from datakit.errors import InputError, PipelineError
 from datakit.fingerprint import HASH_VERSION, identity
 from datakit.llm.budget import dollars
 from datakit.llm.teacher import Teacher
@@ -77,6 +78,11 @@ class Pipeline:
             wrong.append(("target", "say how many kept records to stop at: target: 200"))
         if not self.makers and self.target:
             wrong.append(("target", "goes with a generate step; there is none"))
+        if self.budget is not None:
+            try:
+                dollars(self.budget)
+            except InputError as error:
+                wrong.append(("budget", str(error).removesuffix(".")))
         return wrong
 
     @property
@@ -108,12 +114,10 @@ class Pipeline:
         Args:
             teachers: What identifies the teacher of each step that makes records.
         """
-        import datakit
-
         return digest(
             {
                 "hash_version": HASH_VERSION,
-                "datakit": datakit.__version__,
+                "datakit": version("datakit"),
                 "name": self.name,
                 "start": identity(self.start()),
                 "steps": identity(self.steps),

@@ -9,9 +9,9 @@ from typing import Any
 from datakit.fingerprint import made_id
 from datakit.outcome import Drop, Rejected
 from datakit.record import Record
-from datakit.run.ledger import Clock, Row, balance
-from datakit.run.local import Engine
-from datakit.run.spool import Spool
+from datakit.running.ledger import Clock, Row, balance
+from datakit.running.local import Engine
+from datakit.running.spool import Spool
 from datakit.step import verb_of
 
 __all__ = ["Flow", "Made"]

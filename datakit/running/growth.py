@@ -17,9 +17,9 @@ from datakit.fingerprint import made_id
 from datakit.llm.client import LLM, Client
 from datakit.outcome import Drop, Rejected
 from datakit.record import Record, digest
-from datakit.run.flow import Flow
-from datakit.run.local import StepFailedError
-from datakit.run.pipeline import Pipeline
+from datakit.running.flow import Flow
+from datakit.running.local import StepFailedError
+from datakit.running.pipeline import Pipeline
 
 __all__ = ["Growth", "Progress", "grow"]
 
@@ -231,6 +231,7 @@ def _finished(
             "model": llm.model,
             "prompt_hash": llm.prompt_hash,
             "cost": str(llm.cost / len(made)),
+            "license": llm.license,
             **{key: value for key, value in record.meta.items() if key != "parents"},
         },
     )

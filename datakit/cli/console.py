@@ -1,0 +1,132 @@
+"""What commands print: results to stdout, words and progress to stderr."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import sys
+import time
+import unicodedata
+from collections.abc import Callable, Sequence
+from typing import Any
+
+__all__ = ["Command", "Console", "command", "visible"]
+
+_HIDDEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
+
+
+class Command:
+    """A command: how its arguments are declared, and what it does with them."""
+
+    def __init__(
+        self,
+        configure: Callable[[argparse.ArgumentParser], None],
+        run: Callable[[argparse.Namespace, Console], int],
+    ) -> None:
+        self.configure = configure
+        self.__doc__ = run.__doc__
+        self._run = run
+
+    def run(self, args: argparse.Namespace) -> int:
+        """Carries the command out; returns the exit code."""
+        return self._run(args, Console(args))
+
+
+def command(
+    configure: Callable[[argparse.ArgumentParser], None],
+) -> Callable[[Callable[[argparse.Namespace, Console], int]], Command]:
+    """Makes a function a command whose arguments `configure` declares."""
+    return lambda run: Command(configure, run)
+
+
+def visible(text: str) -> str:
+    """Returns a text with control and direction characters shown as `<U+202E>`.
+
+    Records are not trusted: their characters must not act on a terminal.
+    """
+    return _HIDDEN.sub(lambda match: f"<U+{ord(match[0]):04X}>", text)
+
+
+class Console:
+    """Prints for one command.
+
+    Args:
+        args: Its options: `json`, `quiet`, `no_color`.
+    """
+
+    def __init__(self, args: argparse.Namespace) -> None:
+        self.json = bool(args.json)
+        self.quiet = bool(args.quiet) or self.json
+        self.live = sys.stderr.isatty() and not self.quiet
+        plain = args.no_color or "NO_COLOR" in os.environ or os.environ.get("TERM") == "dumb"
+        self._color = sys.stdout.isatty() and not plain
+        self._painted = 0.0
+        self._line = False
+
+    def result(self, text: str = "") -> None:
+        """Prints a line of the result."""
+        self._wipe()
+        if not self.json:
+            sys.stdout.write(text + "\n")
+
+    def document(self, value: Any) -> None:  # noqa: ANN401  any JSON value
+        """Prints the result as one JSON document, if that is asked for."""
+        if self.json:
+            sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n")
+
+    def say(self, text: str) -> None:
+        """Prints a line of words."""
+        if not self.quiet:
+            self._wipe()
+            sys.stderr.write(text + "\n")
+
+    def repaint(self, text: str, *, last: bool = False) -> None:
+        """Prints progress: one line painted again and again, or a plain line at its end."""
+        if self.quiet:
+            return
+        if not self.live:
+            if last:
+                sys.stderr.write(text + "\n")
+            return
+        now = time.monotonic()
+        if last or now - self._painted > 0.1:
+            self._painted, self._line = now, True
+            sys.stderr.write(f"\r{text}\x1b[K")
+            sys.stderr.flush()
+
+    def _wipe(self) -> None:
+        if self._line:
+            sys.stderr.write("\r\x1b[K")
+            self._line = False
+
+    def bold(self, text: str) -> str:
+        """Returns the text in bold, on a terminal that shows it."""
+        return f"\x1b[1m{text}\x1b[0m" if self._color else text
+
+    def table(self, head: Sequence[str], rows: Sequence[Sequence[str]], left: str) -> None:
+        """Prints a table.
+
+        Args:
+            head: Titles of the columns.
+            rows: Cells.
+            left: One letter for each column: `l` stands left, `r` right.
+        """
+        shown = [[visible(cell) for cell in row] for row in (head, *rows)]
+        widths = [max(map(_width, column)) for column in zip(*shown, strict=True)]
+        for number, row in enumerate(shown):
+            cells = [
+                _pad(cell, width, side) for cell, width, side in zip(row, widths, left, strict=True)
+            ]
+            line = "  ".join(cells).rstrip()
+            self.result(self.bold(line) if number == 0 else line)
+
+
+def _width(text: str) -> int:
+    return sum(2 if unicodedata.east_asian_width(each) in "WF" else 1 for each in text)
+
+
+def _pad(text: str, width: int, side: str) -> str:
+    space = " " * (width - _width(text))
+    return text + space if side == "l" else space + text

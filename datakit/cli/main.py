@@ -1,0 +1,158 @@
+"""Finds the command, runs it, and turns every error into a plain message and an exit code."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from importlib.metadata import entry_points
+from typing import NoReturn
+
+from datakit.errors import DatakitError, did_you_mean
+
+__all__ = ["COMMANDS", "GROUP", "main"]
+
+# Entry points of other packages that bring commands: `name = "module:function"`.
+GROUP = "datakit.commands"
+
+# name: (module, one line of help). A module is imported when its command runs, not before.
+COMMANDS = {
+    "init": ("project", "scaffold a folder: seeds, a pipeline, .env.example"),
+    "seeds": ("seeds", "check FILE: lint a file of seeds"),
+    "plan": ("runs", "what a run would send, cost and take; spends nothing"),
+    "run": ("runs", "run a pipeline; resumes by itself"),
+    "steps": ("catalog", "registered steps, or one of them with its parameters"),
+    "schema": ("catalog", "JSON Schema of a pipeline"),
+    "ls": ("versions", "datasets and their newest versions"),
+    "log": ("versions", "versions of a dataset"),
+    "show": ("versions", "a version, or one of its records"),
+    "verify": ("versions", "whether a version is as it was written"),
+    "lineage": ("versions", "where a record comes from"),
+    "report": ("versions", "write the quality report"),
+    "dedup": ("files", "drop duplicates from any file"),
+    "filter": ("files", "run filters over any file"),
+    "contamination": ("files", "find benchmark items in any file"),
+    "doctor": ("project", "versions, extras, keys that are set, GPU"),
+}
+_INTERRUPTED = 130
+_OUR_FAULT = 70
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line, and what was meant."""
+
+    def error(self, message: str) -> NoReturn:
+        if message.startswith("unrecognized arguments: "):
+            given = message.removeprefix("unrecognized arguments: ").split()[0]
+            known = [text for action in self._actions for text in action.option_strings]
+            message = f'unknown option "{given}"{did_you_mean(given, known) or "."}'
+        self.exit(2, f"{self.prog}: {message}\nSee: {self.prog} --help\n")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command.
+
+    Args:
+        argv: The words after `datakit`; None takes them from the command line.
+
+    Returns:
+        0 done; 1 a check found something; 2 the input is wrong; 3 the budget is reached;
+        4 a provider failed for good; 130 interrupted; 70 a fault of datakit itself.
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+    try:
+        return _command(words)
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else 2
+    except KeyboardInterrupt:
+        _say("Interrupted. What was answered is saved; the same command goes on from there.")
+        return _INTERRUPTED
+    except BrokenPipeError:
+        # The reader (`head`) has seen enough; Python must not complain at its exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except DatakitError as error:
+        if os.environ.get("DATAKIT_DEBUG"):
+            raise
+        for problem in error.problems:
+            _say(problem)
+        return error.exit_code
+    except Exception as error:
+        if os.environ.get("DATAKIT_DEBUG"):
+            raise
+        _say(f"datakit failed: {type(error).__name__}: {error}")
+        _say("This is a fault of datakit. DATAKIT_DEBUG=1 shows the traceback.")
+        return _OUR_FAULT
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"\r\x1b[K{text}\n" if sys.stderr.isatty() else f"{text}\n")
+
+
+def _command(words: list[str]) -> int:
+    if not words or words[0] in ("-h", "--help", "help"):
+        sys.stdout.write(_help())
+        return 0
+    if words[0] in ("-V", "--version"):
+        from datakit import __version__
+
+        sys.stdout.write(f"datakit {__version__}\n")
+        return 0
+    name, rest = words[0], words[1:]
+    if name in COMMANDS:
+        module = importlib.import_module(f"datakit.cli.{COMMANDS[name][0]}")
+        return _run(getattr(module, name), name, rest)
+    for point in entry_points(group=GROUP):
+        if point.name == name:
+            return _run(point.load(), name, rest)
+    known = [*COMMANDS, *(point.name for point in entry_points(group=GROUP))]
+    _say(f'datakit: unknown command "{name}"{did_you_mean(name, known) or "."}')
+    _say("See: datakit --help")
+    return 2
+
+
+def _run(command: object, name: str, words: list[str]) -> int:
+    """Runs a command: a function with `configure(parser)` and `run(args)` as attributes."""
+    summary = COMMANDS.get(name, ("", ""))[1]
+    parser = _Parser(prog=f"datakit {name}", description=(command.__doc__ or summary))
+    command.configure(parser)  # type: ignore[attr-defined]
+    common(parser)
+    code: int = command.run(parser.parse_args(words))  # type: ignore[attr-defined]
+    sys.stdout.flush()
+    return code
+
+
+def common(parser: argparse.ArgumentParser) -> None:
+    """Adds the options that every command has."""
+    group = parser.add_argument_group("everywhere")
+    group.add_argument("--store", help="folder of versions (DATAKIT_STORE, or datasets)")
+    group.add_argument("--json", action="store_true", help="print one JSON document")
+    group.add_argument("-q", "--quiet", action="store_true", help="no progress, no words")
+    group.add_argument("-v", "--verbose", action="store_true", help="say more")
+    group.add_argument("--no-color", action="store_true", help="no colours (NO_COLOR)")
+    group.add_argument("--yes", action="store_true", help="answer every question with yes")
+
+
+def _help() -> str:
+    width = max(map(len, COMMANDS)) + 2
+    lines = [f"  {name:<{width}}{text}" for name, (_, text) in COMMANDS.items()]
+    lines += [
+        f"  {point.name:<{width}}(from {point.dist.name if point.dist else point.value})"
+        for point in sorted(entry_points(group=GROUP), key=lambda each: each.name)
+    ]
+    return (
+        "datakit: from hand-written seeds to a dataset that you can trust.\n\n"
+        "usage: datakit COMMAND [options]\n\n"
+        + "\n".join(lines)
+        + "\n\n  datakit COMMAND --help      what a command takes\n"
+        "  datakit run pipeline.yaml   the main job\n"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,198 @@
+"""run and plan."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from typing import Any
+
+from datakit import api
+from datakit.api import Run, execute
+from datakit.cli.console import Console, command
+from datakit.config import load_pipeline
+from datakit.running.growth import Progress
+from datakit.running.pipeline import Pipeline
+from datakit.running.plan import Plan
+
+__all__ = ["plan", "run"]
+
+_BAR = 28
+
+
+def _run_args(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("pipeline", help="a pipeline file (YAML)")
+    parser.add_argument("--budget", metavar="USD", help="a hard cap in US dollars")
+    parser.add_argument("--limit", type=_positive, metavar="N", help="stop at N kept records")
+    parser.add_argument("--name", help="another name for the dataset")
+    parser.add_argument("--engine", choices=["local"], default="local", help="where it runs")
+    parser.add_argument("--fresh", action="store_true", help="ask the teacher anew")
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not at least 1")
+    return number
+
+
+def _plan_args(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("pipeline", help="a pipeline file (YAML)")
+
+
+@command(_run_args)
+def run(args: argparse.Namespace, console: Console) -> int:
+    """Run a pipeline and write a version with its report; resumes by itself."""
+    pipeline = load_pipeline(args.pipeline)
+    console.say(_headline(pipeline, args.name))
+    meter = _Meter(console)
+    done = execute(
+        pipeline,
+        store=args.store,
+        name=args.name,
+        budget=args.budget,
+        limit=args.limit,
+        fresh=args.fresh,
+        tell=meter.tell,
+    )
+    console.document(_document(done))
+    if not done.new:
+        console.result(f"{done.version.ref} already is what this pipeline gives; nothing changed.")
+        console.result(f"look   {done.version.report()}")
+        return 0
+    _told(done, console)
+    if done.growth and done.growth.ended == "budget":
+        console.say(done.growth.message)
+        return 3
+    return 0
+
+
+@command(_plan_args)
+def plan(args: argparse.Namespace, console: Console) -> int:
+    """Say what a run would send, cost and take; nothing is sent and nothing is spent."""
+    pipeline = load_pipeline(args.pipeline)
+    console.say(_headline(pipeline, None))
+    estimate = api.plan(pipeline, store=args.store)
+    console.document(estimate.to_json())
+    console.result(_plan_line(estimate))
+    if estimate.requests[1] and not estimate.known:
+        console.say("The range is wide: no earlier version has measured what is kept.")
+    return 0
+
+
+def _headline(pipeline: Pipeline, name: str | None) -> str:
+    parts = [name or pipeline.name]
+    for teacher in dict.fromkeys(map(_teacher(pipeline), pipeline.makers)):
+        parts.append(f"teacher {teacher}")
+    if pipeline.target:
+        parts.append(f"target {pipeline.target:,} kept")
+    parts.append(f"{len(pipeline.steps)} steps")
+    return " · ".join(parts)
+
+
+def _teacher(pipeline: Pipeline) -> Any:  # noqa: ANN401
+    def named(place: int) -> str:
+        told = pipeline.teacher_of(place).describe()
+        return f"{told['provider']}/{told['model']}"
+
+    return named
+
+
+def _plan_line(estimate: Plan) -> str:
+    if not estimate.requests[1]:
+        return "plan   no requests: the pipeline asks no teacher"
+    low, high = estimate.seconds
+    money = f"${estimate.usd[0]:.2f}-${estimate.usd[1]:.2f}" if estimate.usd[1] else "$0.00"
+    return (
+        f"plan   {estimate.requests[0]:,}-{estimate.requests[1]:,} requests   "
+        f"{estimate.tokens[0]:,}-{estimate.tokens[1]:,} tokens   {money}   "
+        f"{_minutes(low)}-{_minutes(high)}"
+    )
+
+
+def _minutes(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
+
+
+class _Meter:
+    """The line that shows where a run stands."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._start = time.monotonic()
+        self._kept = 0
+
+    def tell(self, progress: Progress) -> None:
+        share = min(1.0, progress.kept / progress.target) if progress.target else 0.0
+        filled = round(share * _BAR)
+        goal = f"/{progress.target:,}" if progress.target else ""
+        line = (
+            f"round {progress.round}  {'█' * filled}{'░' * (_BAR - filled)}  "
+            f"{progress.kept:,}{goal} kept   {progress.made:,} made   "
+            f"request {progress.done}/{progress.requests}   ${progress.spent:.2f}"
+            f"{self._left(progress)}"
+        )
+        self._console.repaint(line, last=progress.done == 0)
+
+    def _left(self, progress: Progress) -> str:
+        if not progress.target or not progress.kept:
+            return ""
+        passed = time.monotonic() - self._start
+        rounds = progress.round - 1 + progress.done / max(1, progress.requests)
+        per_round = passed / max(rounds, 0.1)
+        needed = (progress.target - progress.kept) / (progress.kept / max(1, progress.round - 1))
+        left = max(0.0, per_round * (needed - progress.done / max(1, progress.requests)))
+        return f"   about {_minutes(left)} left"
+
+
+def _document(done: Run) -> dict[str, Any]:
+    version = done.version
+    keys = ("records", "made", "dropped", "funnel", "cost", "ended", "interrupted")
+    return {
+        "version": version.ref,
+        "path": str(version.path),
+        "report": str(version.report()),
+        "new": done.new,
+        **{key: version.manifest[key] for key in keys},
+    }
+
+
+def _told(done: Run, console: Console) -> None:
+    version, manifest = done.version, done.version.manifest
+    console.result()
+    funnel(console, manifest["funnel"])
+    console.result()
+    made = manifest["made"]
+    seeds = (manifest["seeds"] or {}).get("records", 0)
+    parts = [console.bold(version.ref), f"{len(version):,} records"]
+    if made:
+        cost = manifest["cost"]
+        kept = done.version.manifest["records"] - (seeds if _seeds_inside(manifest) else 0)
+        parts.append(
+            f"${float(cost['usd']):.2f} ({cost['refused']} refused, "
+            f"{cost['cut_short']} cut short, {cost['cached']} from the log)"
+        )
+        parts.append(f"{max(kept, 0) / made:.0%} of candidates kept")
+        parts.append(f"ended by {manifest['ended']}")
+    console.result("   ".join(parts))
+    console.result()
+    console.result(f"look   {version.report()}")
+    console.result(f"next   datakit show {version.ref}")
+    if manifest["dropped"]:
+        console.result(f"       datakit show {version.ref} --dropped")
+    console.result(f"       datakit verify {version.ref}")
+
+
+def _seeds_inside(manifest: dict[str, Any]) -> bool:
+    return manifest["seeds"] is not None
+
+
+def funnel(console: Console, rows: list[dict[str, Any]]) -> None:
+    """Prints the ledger as a table."""
+    cells = []
+    for row in rows:
+        reasons = sorted(row["dropped"].items(), key=lambda each: -each[1])
+        mostly = ", ".join(f"{reason} {count:,}" for reason, count in reasons[:3])
+        counts = (row["in"], row["made"], row["kept"], sum(row["dropped"].values()))
+        cells.append([row["step"], *(f"{count:,}" for count in counts), mostly])
+    head = ["step", "in", "made", "kept", "dropped", "mostly"]
+    console.table(head, cells, "lrrrrl")

@@ -1,0 +1,271 @@
+"""From a pipeline's YAML to its objects."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path as File
+from typing import Annotated, Any
+
+from msgspec import Meta
+
+from datakit import registry
+from datakit.config.marks import Document, Path
+from datakit.errors import InputError, PipelineError, did_you_mean
+from datakit.llm.teacher import Teacher
+from datakit.running.pipeline import Pipeline
+from datakit.step import FileRef, StepError, convert, hints_of, verb_of
+
+__all__ = ["KEYS", "load_pipeline", "parse_pipeline", "parse_step"]
+
+_MOST_BYTES = 2**20
+_Positive = Annotated[int, Meta(ge=1)]
+
+# Plain keys of a pipeline and their types; seeds, source, teacher and steps have their own rules.
+KEYS: dict[str, Any] = {
+    "name": str,
+    "description": str,
+    "random_seed": Annotated[int, Meta(ge=0, lt=2**63)],
+    "target": _Positive,
+    "max_candidates": _Positive,
+    "round_size": Annotated[int, Meta(ge=1, le=100_000)],
+    "include_seeds": bool,
+    "limit": _Positive,
+}
+_OWN = ("seeds", "source", "teacher", "budget", "steps")
+
+
+def load_pipeline(path: str | File) -> Pipeline:
+    """Reads a pipeline file; paths in it are relative to it.
+
+    Raises:
+        PipelineError: With every mistake, each with line, column, key and the line itself.
+    """
+    file = File(path)
+    try:
+        if file.stat().st_size > _MOST_BYTES:
+            raise PipelineError(f"{path}: is not a pipeline: it is larger than 1 MiB.")
+        raw = file.read_bytes()
+    except FileNotFoundError:
+        near = did_you_mean(file.name, _yaml_files(file.parent))
+        raise PipelineError(f"{path}: there is no such file{near or '.'}") from None
+    except OSError as error:
+        raise PipelineError(f"{path}: cannot be read: {error.strerror}.") from None
+    try:
+        text = raw.removeprefix(b"\xef\xbb\xbf").decode()
+    except UnicodeDecodeError as error:
+        line = raw[: error.start].count(b"\n") + 1
+        raise PipelineError(f"{path}:{line}: not UTF-8. Save the file as UTF-8.") from None
+    return parse_pipeline(text, name=str(path), folder=file.parent)
+
+
+def _yaml_files(folder: File) -> list[str]:
+    try:
+        return [each.name for each in folder.iterdir() if each.suffix in (".yaml", ".yml")]
+    except OSError:
+        return []
+
+
+def parse_pipeline(text: str, *, name: str = "pipeline", folder: str | File = ".") -> Pipeline:
+    """Builds a pipeline from its YAML text.
+
+    Args:
+        text: The YAML.
+        name: What messages call it.
+        folder: What paths in it are relative to.
+
+    Raises:
+        PipelineError: With every mistake.
+    """
+    document = Document.parse(name, text)
+    return _Reader(document, File(folder)).pipeline()
+
+
+def parse_step(text: str, *, folder: str | File = ".") -> Any:  # noqa: ANN401  a step
+    """Builds one step from YAML such as `filter.length: {min_chars: 20}`.
+
+    Raises:
+        PipelineError: With every mistake.
+    """
+    document = Document.parse("--step", text)
+    reader = _Reader(document, File(folder))
+    built = reader.step(document.value, ())
+    document.raise_if_wrong()
+    return built
+
+
+class _Reader:
+    def __init__(self, document: Document, folder: File) -> None:
+        self.doc = document
+        self.folder = folder
+        self.teachers: dict[int, Teacher] = {}
+
+    def pipeline(self) -> Pipeline:
+        value = self.doc.value
+        if not isinstance(value, dict):
+            self.doc.wrong((), "a pipeline has keys: name, seeds or source, steps.")
+            self.doc.raise_if_wrong()
+        fields = self._plain(value)
+        for key in ("seeds", "source"):
+            if value.get(key) is not None:
+                fields[key] = self._source(value[key], (key,))
+        if value.get("teacher") is not None:
+            fields["teacher"] = self._teacher(value["teacher"], ("teacher",))
+        if value.get("budget") is not None:
+            fields["budget"] = self.doc.raw.get(("budget",), "")
+        fields["steps"] = self._steps(value.get("steps"))
+        if "name" not in value:
+            self.doc.wrong((), "name is missing: the dataset's name.")
+        self.doc.raise_if_wrong()
+        return self._whole(fields)
+
+    def _plain(self, value: dict[str, Any]) -> dict[str, Any]:
+        fields: dict[str, Any] = {}
+        for key, given in value.items():
+            if key not in KEYS and key not in _OWN:
+                near = did_you_mean(key, [*KEYS, *_OWN])
+                self.doc.wrong((key,), f"unknown key{near or '.'}", key=True)
+            elif key in KEYS:
+                try:
+                    fields[key] = convert(given, KEYS[key])
+                except ValueError as error:
+                    self.doc.wrong((key,), f"{error}.")
+        fields.pop("description", None)
+        return fields
+
+    def _whole(self, fields: dict[str, Any]) -> Pipeline:
+        try:
+            return Pipeline(**fields, teachers=self.teachers, recipe=self.doc.text)
+        except PipelineError as error:
+            for problem in error.problems:
+                key, _, text = problem.partition(": ")
+                self.doc.wrong((key,), f"{text}.")
+        self.doc.raise_if_wrong()
+        raise AssertionError("unreachable")
+
+    def _steps(self, given: Any) -> tuple[Any, ...]:  # noqa: ANN401
+        if not isinstance(given, list) or not given:
+            self.doc.wrong(
+                ("steps",), "a list of steps is needed: - filter.length: {min_chars: 20}"
+            )
+            return ()
+        built = []
+        for at, each in enumerate(given):
+            one = self.step(each, ("steps", at))
+            if one is not None:
+                built.append(one)
+        return tuple(built)
+
+    def step(self, given: Any, path: Path) -> Any:  # noqa: ANN401
+        """Builds the step at a path, or notes what is wrong and returns None."""
+        if isinstance(given, str):
+            given, inner = {given: {}}, None
+        elif isinstance(given, dict) and len(given) == 1:
+            inner = next(iter(given.values()))
+        else:
+            self.doc.wrong(path, "a step is one name with its values: filter.length: {...}")
+            return None
+        name = next(iter(given))
+        at = (*path, name) if inner is not None or self.doc.has_key((*path, name)) else path
+        cls = self._find(name, path, at)
+        if cls is None:
+            return None
+        if verb_of(cls) == "read":
+            self.doc.wrong(at, f"{name} is a source: write it as source: or seeds:", key=True)
+            return None
+        values = self._values(cls, inner, at)
+        if values is None:
+            return None
+        if verb_of(cls) == "make" and "teacher" in values and "teacher" not in hints_of(cls):
+            teacher = self._teacher(values.pop("teacher"), (*at, "teacher"))
+            if teacher is not None and path:
+                self.teachers[int(path[-1])] = teacher
+        return self._object(cls, values, at)
+
+    def _find(self, name: str, path: Path, at: Path) -> type | None:
+        try:
+            return registry.find(name)
+        except InputError as error:
+            dotted = ".".join(map(str, path))
+            self.doc.wrong(at, str(error), key=True)
+            line, text = self.doc.mistakes[-1]
+            # The unknown name would be said twice: as the key and in the sentence.
+            self.doc.mistakes[-1] = (line, text.replace(f"{dotted}.{name}: ", f"{dotted}: ", 1))
+            return None
+
+    def _values(self, cls: type, inner: Any, at: Path) -> dict[str, Any] | None:  # noqa: ANN401
+        if inner is None:
+            return {}
+        if isinstance(inner, dict):
+            return dict(inner)
+        fields = dataclasses.fields(cls)
+        if fields and not isinstance(inner, list):
+            # `filter.where: "ifd < 1"` is short for its first field.
+            return {fields[0].name: inner}
+        self.doc.wrong(at, "the step's values are written as {key: value, ...}.")
+        return None
+
+    def _object(self, cls: type, values: dict[str, Any], at: Path) -> Any:  # noqa: ANN401
+        hints = hints_of(cls)
+        names = [spec.name for spec in dataclasses.fields(cls)]
+        before = len(self.doc.mistakes)
+        for key in values:
+            if key not in names:
+                near = did_you_mean(key, names) or f"; there are {', '.join(names) or 'none'}"
+                self.doc.wrong((*at, key), f"unknown key{near}", key=True)
+            elif "FileRef" in str(hints[key]):
+                values[key] = self._resolve(values[key], (*at, key))
+        for spec in dataclasses.fields(cls):
+            missing = spec.default is dataclasses.MISSING
+            if missing and spec.default_factory is dataclasses.MISSING and spec.name not in values:
+                self.doc.wrong(at, f"{spec.name} is missing.", key=True)
+        if len(self.doc.mistakes) > before:
+            return None
+        try:
+            return cls(**values)
+        except StepError as error:
+            for key, text in error.fields.items():
+                self.doc.wrong((*at, key) if key else at, f"{text}.")
+            return None
+
+    def _resolve(self, value: Any, path: Path) -> Any:  # noqa: ANN401
+        if isinstance(value, list):
+            return [self._resolve(each, (*path, at)) for at, each in enumerate(value)]
+        if not isinstance(value, str) or not FileRef(value).is_path:
+            return value
+        file = self.folder / File(value).expanduser()
+        if not file.is_file():
+            what = "is a folder, not a file" if file.is_dir() else "there is no such file"
+            self.doc.wrong(path, f"{what}: {file}")
+        return str(file.resolve())
+
+    def _source(self, given: Any, path: Path) -> Any:  # noqa: ANN401
+        cls = registry.find("source.jsonl")
+        if isinstance(given, str):
+            resolved = self._resolve(given if FileRef(given).is_path else f"./{given}", path)
+            if path == ("seeds",):
+                return cls(path=resolved, answers=True)
+            return cls(path=resolved)
+        if isinstance(given, dict) and len(given) == 1:
+            name, inner = next(iter(given.items()))
+            found = self._find(name, path, (*path, name))
+            if found is None:
+                return None
+            if verb_of(found) != "read":
+                self.doc.wrong((*path, name), f"{name} is not a source.", key=True)
+                return None
+            values = self._values(found, inner, (*path, name))
+            return None if values is None else self._object(found, values, (*path, name))
+        self.doc.wrong(path, "a file's path, or one source: {source.jsonl: {path: ...}}")
+        return None
+
+    def _teacher(self, given: Any, path: Path) -> Teacher | None:  # noqa: ANN401
+        if not isinstance(given, dict):
+            self.doc.wrong(path, "a teacher is written as {provider: ..., model: ...}.")
+            return None
+        values = dict(given)
+        price = values.get("price")
+        if isinstance(price, dict):
+            raw = self.doc.raw
+            values["price"] = {key: raw.get((*path, "price", key), "") for key in price}
+        teacher: Teacher | None = self._object(Teacher, values, path)
+        return teacher

@@ -1,0 +1,190 @@
+"""What a run would do, before anything is sent."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from datakit.errors import DatakitError
+from datakit.llm.client import LLM
+from datakit.llm.request import Request
+from datakit.record import Record
+from datakit.running.pipeline import Pipeline
+
+__all__ = ["History", "Plan", "make_plan"]
+
+# Shares of candidates that are kept, from strict verifiers to none, while nothing is measured.
+_KEPT = (0.10, 0.80)
+_CHARS_PER_TOKEN = (4.5, 2.5)
+# Seconds per output token of one stream; a hosted model, or a small one on a laptop.
+_SECONDS = (0.01, 0.05)
+
+
+@dataclass(frozen=True)
+class History:
+    """What an earlier version of the dataset has measured.
+
+    Args:
+        kept: Share of made records that were kept.
+        per_request: Records made by a request.
+        output_tokens: Output tokens of a request.
+    """
+
+    kept: float
+    per_request: float
+    output_tokens: float
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Low and high estimates of a run.
+
+    Args:
+        requests: Requests to teachers.
+        tokens: Tokens, in and out.
+        usd: US dollars.
+        seconds: Wall time of the requests.
+        known: Whether an earlier version's figures were used.
+    """
+
+    requests: tuple[int, int] = (0, 0)
+    tokens: tuple[int, int] = (0, 0)
+    usd: tuple[Decimal, Decimal] = (Decimal(0), Decimal(0))
+    seconds: tuple[int, int] = (0, 0)
+    known: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns the plan as `datakit plan --json` prints it."""
+        return {
+            "requests": _range(*self.requests),
+            "tokens": _range(*self.tokens),
+            "usd": _range(f"{self.usd[0]:.4f}", f"{self.usd[1]:.4f}"),
+            "seconds": _range(*self.seconds),
+            "measured": self.known,
+        }
+
+    def __add__(self, other: Plan) -> Plan:
+        pairs = {
+            name: tuple(
+                a + b for a, b in zip(getattr(self, name), getattr(other, name), strict=True)
+            )
+            for name in ("requests", "tokens", "usd", "seconds")
+        }
+        return Plan(known=self.known or other.known, **pairs)
+
+
+def _range(low: object, high: object) -> dict[str, object]:
+    return {"low": low, "high": high}
+
+
+class _Asked(DatakitError):
+    """Carries the request that a step would have sent."""
+
+    def __init__(self, request: Request) -> None:
+        super().__init__("asked")
+        self.request = request
+
+
+class _Probe(LLM):
+    """Takes the place of a teacher and sends nothing."""
+
+    def __init__(self, ordinal: int, form: str) -> None:
+        super().__init__(None, "plan", ordinal, 0)  # type: ignore[arg-type]
+        self._form = form
+
+    @property
+    def form(self) -> str:
+        return self._form
+
+    async def _ask(self, request: Request) -> list[Any]:
+        raise _Asked(request)
+
+
+def make_plan(pipeline: Pipeline, seeds: Iterable[Record], history: History | None = None) -> Plan:
+    """Estimates a run by asking each step for its first requests, without sending them.
+
+    Args:
+        pipeline: The pipeline.
+        seeds: Its seeds.
+        history: What an earlier version has measured.
+    """
+    if not pipeline.makers:
+        return Plan()
+    first = list(seeds)
+    plan = Plan()
+    for place in pipeline.makers:
+        plan += _step(pipeline, place, _requests(pipeline, place, first), history)
+    return plan
+
+
+def _requests(pipeline: Pipeline, place: int, seeds: Sequence[Record]) -> list[Request]:
+    teacher = pipeline.teacher_of(place)
+    form = teacher.form or ("completion" if teacher.provider == "embedded" else "chat")
+    found = []
+    for ordinal in range(min(8, pipeline.round_size)):
+        try:
+            asyncio.run(pipeline.steps[place].make(seeds, _Probe(ordinal, form)))
+        except _Asked as asked:
+            found.append(asked.request)
+    return found
+
+
+def _step(
+    pipeline: Pipeline, place: int, requests: Sequence[Request], history: History | None
+) -> Plan:
+    if not requests:
+        return Plan()
+    step, teacher = pipeline.steps[place], pipeline.teacher_of(place)
+    per_request = _per_request(step, requests[0], history)
+    wanted = pipeline.target / len(pipeline.makers) if pipeline.target else pipeline.most
+    shares = (history.kept, history.kept) if history else _KEPT
+    low, high = (
+        math.ceil(min(wanted / share if pipeline.target else wanted, pipeline.most) / per_request)
+        for share in reversed(shares)
+    )
+    # A round is finished once it is begun.
+    low, high = (math.ceil(n / pipeline.round_size) * pipeline.round_size for n in (low, high))
+    sent = sum(each.chars for each in requests) / len(requests)
+    most = requests[0].n * requests[0].max_tokens
+    back = (history.output_tokens,) * 2 if history else (most * 0.2, most)
+    price = teacher.prices()
+    tokens_in = [sent / chars * n for chars, n in zip(_CHARS_PER_TOKEN, (low, high), strict=True)]
+    tokens_out = [each * n for each, n in zip(back, (low, high), strict=True)]
+    usd = [
+        (Decimal(round(i)) * price.input + Decimal(round(o)) * price.output) / 1_000_000
+        for i, o in zip(tokens_in, tokens_out, strict=True)
+    ]
+    lanes = 1 if teacher.provider == "embedded" else teacher.concurrency
+    seconds = [o * s / lanes for o, s in zip(tokens_out, _SECONDS, strict=True)]
+    return Plan(
+        requests=(low, high),
+        tokens=(round(tokens_in[0] + tokens_out[0]), round(tokens_in[1] + tokens_out[1])),
+        usd=(usd[0], usd[1]),
+        seconds=(round(seconds[0]), round(seconds[1])),
+        known=history is not None,
+    )
+
+
+def _per_request(step: object, request: Request, history: History | None) -> float:
+    if history and history.per_request:
+        return history.per_request
+    return float(request.n if request.n > 1 else getattr(step, "per_request", 1))
+
+
+def history_of(funnel: Sequence[Mapping[str, Any]], manifest: Mapping[str, Any]) -> History | None:
+    """Returns what a version's manifest has measured, or None if it made nothing."""
+    made = sum(row["made"] for row in funnel if row["step"].startswith("generate."))
+    cost = manifest["cost"]
+    seeds = (manifest.get("seeds") or {}).get("records", 0)
+    kept = max(manifest["records"] - seeds, 0)
+    if not made or not cost["requests"] or not kept:
+        return None
+    return History(
+        kept=min(1.0, kept / made),
+        per_request=made / cost["requests"],
+        output_tokens=cost["output_tokens"] / cost["requests"],
+    )

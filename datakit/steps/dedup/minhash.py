@@ -1,0 +1,66 @@
+"""dedup.minhash: keeps one of several records that share most of their word sequences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Annotated
+
+from msgspec import Meta
+
+from datakit.minhash import minhash_pairs
+from datakit.outcome import Drop
+from datakit.pairs import KEEP, Fields, Mask, Pairs, View, best_first, fields_of, thin
+from datakit.record import Record
+from datakit.step import step
+from datakit.text import Shingle
+
+
+@step("dedup.minhash")
+class MinHash:
+    """Drops records that are nearly the same, word for word, as a kept one.
+
+    Similarity is the Jaccard similarity of the sets of shingles, computed for every candidate. With
+    view `prompt` it is that of the less similar of instruction and input: questions over one shared
+    schema are no duplicates for that, nor are inputs under one shared instruction.
+
+    Args:
+        threshold: Lowest similarity of a duplicate.
+        view: What is compared: `prompt` (instruction and input, each), `full` (and output),
+            `instruction`, `output`, or `joined` (instruction and input as one text).
+        keep: Which one is kept: `first` in the corpus, `longest`, or `best:SCORE`.
+        shingle: What a shingle is made of: `word` or `char`.
+        size: Words or characters of a shingle; a shorter text is one shingle.
+        num_perm: Values of a signature; more find more and take longer.
+    """
+
+    threshold: Annotated[float, Meta(gt=0, le=1)] = 0.7
+    view: View = "prompt"
+    keep: Annotated[str, Meta(pattern=KEEP)] = "first"
+    shingle: Shingle = "word"
+    size: Annotated[int, Meta(ge=1, le=100)] = 5
+    num_perm: Annotated[int, Meta(ge=16, le=1024)] = 128
+
+    def select(self, records: Iterable[Record]) -> dict[str, Drop]:
+        """Drops what is similar to a record that is kept."""
+        walked = best_first(records, self.keep)
+        found = thin([fields_of(record, self.view) for record in walked], self._find)
+        return {
+            walked[at].id: Drop(
+                "near_duplicate",
+                of=walked[kept].id,
+                score=round(score, 4),
+                view=self.view,
+                threshold=self.threshold,
+            )
+            for at, (kept, score) in found.items()
+        }
+
+    def _find(self, fields: Fields, kept: Mask) -> Iterator[Pairs]:
+        return minhash_pairs(
+            fields,
+            self.threshold,
+            kept,
+            num_perm=self.num_perm,
+            kind=self.shingle,
+            size=self.size,
+        )

@@ -1,0 +1,1 @@
+"""Steps that make new records with a teacher."""

@@ -1,0 +1,56 @@
+"""source.hub: records from a dataset on the Hugging Face hub."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from datakit.errors import InputError, MissingExtraError
+from datakit.reading import identified
+from datakit.record import Record
+from datakit.step import step
+
+
+@step("source.hub")
+class Hub:
+    """Reads records from a dataset on the Hugging Face hub, streamed.
+
+    Args:
+        id: The dataset's id, such as `databricks/databricks-dolly-15k`, or a local folder.
+        split: The split.
+        config: The configuration, if the dataset has several.
+        revision: A commit or a tag; without one, what is newest.
+        fields: Our fields to the dataset's, such as `{input: context, output: response}`.
+        answers: Whether every record must have an output.
+    """
+
+    id: str
+    split: str = "train"
+    config: str | None = None
+    revision: str | None = None
+    fields: dict[str, str] | None = None
+    answers: bool = False
+
+    def read(self) -> Iterator[Record]:
+        """Yields the records.
+
+        Raises:
+            MissingExtraError: If `datasets` is not installed.
+            InputError: If the dataset cannot be loaded.
+        """
+        try:
+            import datasets
+        except ImportError:
+            raise MissingExtraError.of("datasets", "hub", "source.hub") from None
+        try:
+            rows = datasets.load_dataset(
+                self.id, self.config, split=self.split, revision=self.revision, streaming=True
+            )
+        except Exception as error:  # the library's own and those of the network are many
+            text = " ".join(str(error).split())[:300]
+            raise InputError(f"{self.id}: cannot be loaded from the hub: {text}") from None
+        return identified(self._numbered(rows), self.id, fields=self.fields, answers=self.answers)
+
+    def _numbered(self, rows: Any) -> Iterator[tuple[str, dict[str, Any]]]:  # noqa: ANN401
+        for number, row in enumerate(rows, 1):
+            yield f"{self.id}:{self.split}:{number}", {**row}

@@ -1,0 +1,128 @@
+"""What `manifest.json` says of a run."""
+
+from __future__ import annotations
+
+import platform
+import sqlite3
+import sys
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from datakit.fingerprint import file_sha256
+from datakit.llm.client import Totals
+from datakit.record import Record
+from datakit.running.flow import Flow
+from datakit.running.growth import Growth
+from datakit.running.pipeline import Pipeline
+from datakit.step import FileRef
+
+__all__ = ["manifest"]
+
+# Packages that can change what a step decides, by the module that is then loaded.
+_DECIDING = {
+    "datasets": "datasets",
+    "datasketch": "datasketch",
+    "fasttext": "fasttext-predict",
+    "msgspec": "msgspec",
+    "numpy": "numpy",
+    "openai": "openai",
+    "pyarrow": "pyarrow",
+    "sentence_transformers": "sentence-transformers",
+    "torch": "torch",
+    "transformers": "transformers",
+    "xllamacpp": "xllamacpp",
+}
+
+
+def manifest(
+    pipeline: Pipeline,
+    flow: Flow,
+    growth: Growth | None,
+    totals: Iterable[Totals],
+    *,
+    recipe_hash: str,
+    started_from: int,
+) -> dict[str, Any]:
+    """Returns all of a version's manifest but its name, number and hashes.
+
+    Args:
+        pipeline: What was run.
+        flow: The finished passes.
+        growth: The rounds, if records were made.
+        totals: What each client asked for.
+        recipe_hash: The identity of what was run.
+        started_from: Number of seeds, or of source records.
+    """
+    start = _source(pipeline.start(), started_from)
+    ended = growth.ended if growth else None
+    return {
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "recipe": pipeline.recipe,
+        "recipe_hash": recipe_hash,
+        "records": len(flow.kept),
+        "made": sum(row.made for row in flow.rows),
+        "dropped": len(flow.dropped),
+        "parents": [],
+        "seeds": start if pipeline.seeds is not None else None,
+        "sources": [start] if pipeline.source is not None else [],
+        "funnel": [row.to_json() for row in flow.rows],
+        "cost": _cost(totals),
+        "teachers": [
+            {"step": pipeline.steps[at].step_name, **pipeline.teacher_of(at).describe()}
+            for at in pipeline.makers
+        ],
+        "licenses": _licenses(flow.kept),
+        "packages": packages(),
+        "random_seed": pipeline.random_seed,
+        "target": pipeline.target,
+        "rounds": growth.rounds if growth else 0,
+        "ended": ended,
+        "interrupted": "budget" if ended == "budget" else None,
+    }
+
+
+def _source(source: Any, records: int) -> dict[str, Any]:  # noqa: ANN401
+    entry: dict[str, Any] = {"step": source.step_name}
+    path = getattr(source, "path", None)
+    if isinstance(path, FileRef):
+        # The name alone: where it lies on this machine is nobody's business.
+        entry |= {"path": path.rpartition("/")[2], "sha256": file_sha256(path)}
+    else:
+        entry |= {k: v for k, v in vars(source).items() if v is not None}
+    return {**entry, "records": records}
+
+
+def _cost(totals: Iterable[Totals]) -> dict[str, Any]:
+    every = list(totals)
+    return {
+        "usd": f"{sum((each.cost for each in every), start=0):.6f}",
+        "requests": sum(each.requests for each in every),
+        "cached": sum(each.cached for each in every),
+        "refused": sum(each.refused for each in every),
+        "cut_short": sum(each.cut_short for each in every),
+        "input_tokens": sum(each.usage.input_tokens for each in every),
+        "output_tokens": sum(each.usage.output_tokens for each in every),
+    }
+
+
+def _licenses(records: Iterable[Record]) -> Mapping[str, int]:
+    counts: Counter[str] = Counter()
+    for record in records:
+        license = record.meta.get("license")
+        counts[license if isinstance(license, str) and license else "NOASSERTION"] += 1
+    return dict(sorted(counts.items(), key=lambda each: (-each[1], each[0])))
+
+
+def packages() -> dict[str, str]:
+    """Returns the versions of what decides about records, as far as it is loaded."""
+    found = {"python": platform.python_version(), "sqlite": sqlite3.sqlite_version}
+    for module, name in {"datakit": "datakit", **_DECIDING}.items():
+        if module in sys.modules:
+            try:
+                found[name] = version(name)
+            except PackageNotFoundError:
+                found[name] = "unknown"
+    return found

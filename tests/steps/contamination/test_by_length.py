@@ -1,0 +1,56 @@
+import json
+import os
+
+import pytest
+
+from datakit.record import Record
+from datakit.step import FileRef, Resources, StepError
+from datakit.steps.contamination.by_length import ByLength
+
+QUESTION = "What is the airspeed velocity of an unladen swallow in summer"
+ANSWER = "It flies at about eleven metres per second or so"
+
+
+@pytest.fixture
+def path(tmp_path):
+    file = tmp_path / "held_out_sql.jsonl"
+    rows = [{"question": "something else entirely is asked here now"}] * 2
+    rows.append({"question": QUESTION, "answer": ANSWER})
+    file.write_text("\n".join(map(json.dumps, rows)))
+    return FileRef(file)
+
+
+def test_by_length(path):
+    text = f"Tell me. {QUESTION}?"
+    drop = ByLength(against=(path,)).check(Record(text), Resources())
+    assert (drop.reason, drop.of, drop.score) == ("contaminated", "held_out_sql/3", 1.0)
+    assert drop.detail == {
+        "side": "question",
+        "rule": "by_length",
+        "field": "instruction",
+        "start": 9,
+        "end": 9 + len(QUESTION),
+        "text": QUESTION,
+    }
+
+
+def test_an_answer_alone_is_kept_unless_asked(path):
+    record = Record("How fast?", "", ANSWER)
+    assert ByLength(against=(path,)).check(record, Resources()) is None
+    drop = ByLength(against=(path,), sides=("question", "answer")).check(record, Resources())
+    assert drop.detail["side"] == "answer"
+
+
+def test_the_index_is_built_once(path):
+    resources = Resources()
+    step = ByLength(against=(path,))
+    step.check(Record("x"), resources)
+    path_gone = path + ".gone"
+    os.rename(path, path_gone)
+    assert step.check(Record(QUESTION), resources).reason == "contaminated"
+
+
+@pytest.mark.parametrize("against", [(FileRef("gsm8k"),), ()])
+def test_named_benchmarks_are_files_for_now(against):
+    with pytest.raises(StepError, match=r"against"):
+        ByLength(against=against)

@@ -1,0 +1,104 @@
+import pytest
+
+from datakit.overlap import Item, Overlap
+from datakit.record import Record
+
+SHORT = "Who wrote the first novel"
+MIDDLE = "What is the airspeed velocity of an unladen swallow in summer"
+LONG = (
+    "A farmer sells sixteen eggs a day at the market for two dollars each and eats three of them "
+    "for breakfast so how many dollars does he make"
+)
+SCHEMA = "CREATE TABLE staff (id INTEGER PRIMARY KEY, name TEXT, wage REAL, team TEXT, since DATE)"
+
+
+def sides(item, record):
+    return {match.side: match.score for match in Overlap([item]).matches(record)}
+
+
+def cut(text, start, end):
+    return " ".join(text.split()[start:end])
+
+
+@pytest.mark.parametrize(
+    ("question", "text", "share"),
+    [
+        (LONG, f"Solve this. {LONG}? Thanks.", 1.0),
+        (LONG, LONG.upper().replace(" ", "\n"), 1.0),
+        (LONG, cut(LONG, 0, 15), round(15 / 28, 4)),
+        (LONG, cut(LONG, 0, 14), None),
+        (LONG, f"{cut(LONG, 0, 8)} and then {cut(LONG, 20, 28)}", round(16 / 28, 4)),
+        (MIDDLE, f"Tell me: {MIDDLE}!", 1.0),
+        (MIDDLE, cut(MIDDLE, 0, 10), round(10 / 11, 4)),
+        (MIDDLE, cut(MIDDLE, 0, 9), None),
+        (SHORT, f"{SHORT}?", 1.0),
+        (SHORT, cut(SHORT, 0, 4), None),
+        ("Who was it", "Who was it", None),
+        (LONG, "", None),
+    ],
+)
+def test_how_much_of_a_question_must_be_there(question, text, share):
+    found = sides(Item("b/1", (question,)), Record(text, output="42"))
+    assert found == ({} if share is None else {"question": share})
+
+
+def test_a_short_question_needs_its_answer():
+    item = Item("b/1", (SHORT,), answer="Murasaki Shikibu")
+    assert sides(item, Record(SHORT, output="Miguel de Cervantes")) == {}
+    assert sides(item, Record(SHORT, output="It was Murasaki Shikibu.")) == {"question": 1.0}
+
+
+def test_an_answer_is_found_apart_and_only_if_it_is_long():
+    item = Item("b/1", (LONG,), answer=f"Because {MIDDLE}", choices=MIDDLE)
+    assert sides(item, Record("Why?", output=f"Because {MIDDLE}")) == {
+        "answer": 1.0,
+        "choices": 1.0,
+    }
+    assert sides(Item("b/1", (LONG,), answer="It is 42"), Record("Why?", output="It is 42")) == {}
+
+
+def test_a_shared_input_is_no_contamination():
+    item = Item("b/1", ("Which team pays the highest wage on average", SCHEMA))
+    assert sides(item, Record("List the names of all staff members by wage", SCHEMA)) == {}
+    assert sides(item, Record("Which team pays the highest wage on average?", SCHEMA)) == {
+        "question": 1.0
+    }
+
+
+def test_a_shared_instruction_is_no_contamination():
+    item = Item("b/1", ("Rewrite the following sentence in the passive voice please", LONG))
+    asked = "Rewrite the following sentence in the passive voice please"
+    assert sides(item, Record(asked, MIDDLE)) == {}
+    assert sides(item, Record("Rephrase.", LONG)) == {}
+    assert sides(item, Record("Do: " + asked, "Text: " + LONG)) == {"question": 1.0}
+
+
+def test_words_of_several_records_fields_count_for_one_item_together():
+    record = Record(cut(LONG, 0, 10), cut(LONG, 10, 20))
+    assert sides(Item("b/1", (LONG,)), record) == {"question": round(20 / 28, 4)}
+
+
+def test_the_span_is_the_longest_piece_in_the_users_text():
+    text = f"“Caf\u00e9” … {cut(LONG, 0, 9)} -- {cut(LONG, 10, 25).upper()}, they say"
+    (match,) = Overlap([Item("eggs/7", (LONG,))]).matches(Record("x", "", text))
+    assert (match.of, match.side, match.rule) == ("eggs/7", "question", "by_length")
+    span = match.span
+    assert span.field == "output"
+    assert text[span.start : span.end] == span.text == cut(LONG, 10, 25).upper()
+
+
+def test_questions_come_before_answers_and_the_surest_first():
+    items = [
+        Item("b/1", ("unrelated words only here",), answer=MIDDLE),
+        Item("b/2", (LONG,)),
+        Item("b/3", (MIDDLE,)),
+    ]
+    matches = Overlap(items).matches(Record(f"{MIDDLE} {cut(LONG, 0, 20)}"))
+    assert [match.of for match in matches] == ["b/3", "b/2", "b/1"]
+
+
+def test_what_is_too_short_is_said():
+    overlap = Overlap([Item("b/1", ("Who was it",)), Item("b/2", (SHORT,)), Item("b/3", ("?",))])
+    assert overlap.uncheckable == ["b/1", "b/3"]
+    assert len(overlap) == 3
+    assert Overlap([]).matches(Record(LONG)) == []

@@ -1,0 +1,120 @@
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from datakit.errors import InputError
+from datakit.pairs import best_first, cosine_pairs, fields_of, thin, walk
+from datakit.record import Record
+
+
+def edges(rows):
+    later, earlier, score = zip(*rows, strict=True) if rows else ((), (), ())
+    return np.array(later, int), np.array(earlier, int), np.array(score, float)
+
+
+def all_pairs(rows, same):
+    """A finder that yields every pair of `same`, in one block."""
+    found = [(a, b, same(rows[a], rows[b])) for a in range(len(rows)) for b in range(a)]
+    return edges([row for row in found if row[2] > 0])
+
+
+@st.composite
+def graphs(draw):
+    n = draw(st.integers(1, 12))
+    possible = [(a, b) for a in range(n) for b in range(a)]
+    chosen = draw(st.lists(st.sampled_from(possible), unique=True)) if possible else []
+    scores = draw(st.lists(st.floats(0.5, 1), min_size=len(chosen), max_size=len(chosen)))
+    return n, [(a, b, s) for (a, b), s in zip(sorted(chosen), scores, strict=True)]
+
+
+@given(graphs(), st.integers(1, 12))
+def test_walk_makes_stars_and_no_chains(graph, block):
+    n, rows = graph
+    cuts = [[row for row in rows if at <= row[0] < at + block] for at in range(0, n, block)]
+    kept = np.ones(n, bool)
+    dropped = walk([edges(cut) for cut in cuts], kept)
+    known = {(a, b): score for a, b, score in rows}
+    for late, (early, score) in dropped.items():
+        assert kept[early]
+        assert known[late, early] == score
+        assert score == max(s for (a, b), s in known.items() if a == late and kept[b])
+    assert not any(kept[a] and kept[b] for a, b in known)
+    assert set(np.flatnonzero(~kept)) == set(dropped)
+
+
+def test_walk_of_a_chain_keeps_both_ends():
+    assert walk([edges([(1, 0, 0.8), (2, 1, 0.8)])], np.ones(3, bool)) == {1: (0, 0.8)}
+
+
+def test_thin_compares_equal_rows_once():
+    seen = []
+
+    def find(columns, kept):
+        seen.append(columns)
+        return [all_pairs(columns[0], lambda a, b: 0.9 if a[0] == b[0] else 0)]
+
+    rows = [("a1",), ("b1",), ("a1",), ("a2",), ("b1",), ("a2",)]
+    assert thin(rows, find) == {2: (0, 1.0), 3: (0, 0.9), 4: (1, 1.0), 5: (0, 0.9)}
+    assert seen == [[("a1", "b1", "a2")]]
+    assert thin([], find) == {}
+
+
+@settings(deadline=None)
+@given(st.integers(1, 40), st.integers(1, 9), st.integers(0, 5), st.integers(1, 2))
+def test_cosine_pairs_are_all_pairs(n, block, seed, fields):
+    rng = np.random.default_rng(seed)
+    made = []
+    for _ in range(fields):
+        vectors = rng.normal(size=(n, 3)).astype(np.float32)
+        made.append(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
+    blocks = list(cosine_pairs(made, 0.7, block=block))
+    assert all(a[0].max() < b[0].min() for a, b in pairwise(b for b in blocks if len(b[0])))
+    found = {(int(a), int(b)): s for blk in blocks for a, b, s in zip(*blk, strict=True)}
+    lowest = np.minimum.reduce([vectors @ vectors.T for vectors in made])
+    assert set(found) == {(a, b) for a in range(n) for b in range(a) if lowest[a, b] >= 0.7}
+    assert all(abs(s - lowest[a, b]) < 1e-5 for (a, b), s in found.items())
+
+
+@pytest.mark.parametrize("block", [3, 1024])
+def test_cosine_pairs_with_a_mask_drop_the_same(block):
+    rng = np.random.default_rng(3)
+    vectors = rng.normal(size=(60, 2)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    mask = np.ones(60, bool)
+    masked = walk(cosine_pairs([vectors], 0.95, mask, block), mask)
+    assert masked.keys() == walk(cosine_pairs([vectors], 0.95), np.ones(60, bool)).keys()
+
+
+@pytest.mark.parametrize(
+    ("view", "expected"),
+    [
+        ("prompt", ("q", "n")),
+        ("joined", ("q\nn",)),
+        ("full", ("q", "n", "o")),
+        ("instruction", ("q",)),
+        ("output", ("o",)),
+    ],
+)
+def test_fields_of(view, expected):
+    assert fields_of(Record("q", "n", "o"), view) == expected
+
+
+def test_fields_of_a_chat_are_its_turns():
+    turns = [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "hello"}]
+    assert fields_of(Record("", extra={"messages": turns}), "prompt") == ("hi", "")
+
+
+def test_best_first():
+    scores = [{"q": 1}, {}, {"q": 3.0}, {"q": float("nan")}, {"q": 3}]
+    records = [
+        Record("x" * at, id=str(at), meta={"scores": each}) for at, each in enumerate(scores)
+    ]
+    assert [r.id for r in best_first(iter(records), "first")] == list("01234")
+    assert [r.id for r in best_first(records, "longest")] == list("43210")
+    assert [r.id for r in best_first(records, "best:q")] == list("24013")
+    assert best_first([], "best:q") == []
+    with pytest.raises(InputError, match='no record has a score "other"'):
+        best_first(records, "best:other")
