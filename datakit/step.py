@@ -20,6 +20,7 @@ from typing import Any, TypeVar, dataclass_transform
 
 import msgspec
 
+from datakit import registry
 from datakit.errors import InputError, did_you_mean
 
 __all__ = ["VERBS", "FileRef", "Resources", "StepError", "describe", "step", "verb_of"]
@@ -179,12 +180,10 @@ def step(name: str) -> Callable[[type[T]], type[T]]:
     """
 
     def register(cls: type[T]) -> type[T]:
-        from datakit.registry import add
-
         cls.step_name = name  # type: ignore[attr-defined]
         cls.step_verb, cls.step_wants = _find_verb(cls, name)  # type: ignore[attr-defined]
         made = validated(cls)
-        add(name, made)
+        registry.add(name, made)
         return made
 
     return register

@@ -48,7 +48,8 @@ def pair(sample: Sample, rival: Sample | None, shown: Collection[str]) -> Markup
     name = rival.id if rival else str(drop.of if drop else "")
     status = "kept" if rival and rival.drop is None else "dropped later"
     word = "Similarity" if drop and drop.reason != "revised" else "Became"
-    head = f"{word} {score:.2f}" if isinstance(score, int | float) else word
+    # Rounded down: only what is the same has 1.00.
+    head = f"{word} {int(score * 100) / 100:.2f}" if isinstance(score, int | float) else word
     return el(
         "article",
         el("p", el("strong", head), " ", _evidence(sample), class_="evidence"),

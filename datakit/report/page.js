@@ -58,6 +58,10 @@
     return made;
   }
 
+  // Rounded down: only what is the same has 1.00.
+  const rounded = (score) =>
+    typeof score === "number" ? (Math.floor(score * 100) / 100).toFixed(2) : "";
+
   function recordLink(id) {
     if (!places.has(id)) return node("code", quoted(id + " "));
     const link = node("a", quoted(id));
@@ -147,7 +151,7 @@
     const why = row.status === "dropped" ? `${row.reason} (${row.step})` : row.step || "seed or source";
     const cells = [button, row.status, quoted(row.texts[0].slice(0, 160)),
       quoted(row.texts[2].slice(0, 160)), quoted(why), row.length.toLocaleString("en"),
-      typeof row.score === "number" ? row.score.toFixed(2) : ""];
+      rounded(row.score)];
     cells.forEach((content, at) => {
       const isText = at === 2 || at === 3;
       line.append(node("td", isText ? node("div", content, "cut") : content, columns[at][2]));

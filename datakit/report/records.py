@@ -15,6 +15,13 @@ __all__ = ["anchor", "chapter", "table_json"]
 
 # Bytes of the whole table; texts are clipped further until it fits.
 _BUDGET = 1_100_000
+_FILTERS = {
+    "status": "Status",
+    "step": "Step",
+    "reason": "Reason",
+    "topic": "Topic",
+    "lang": "Language",
+}
 _HIDDEN_META = ("parents", "scores", "lang", "step", "topic")
 
 
@@ -36,9 +43,8 @@ def chapter(about: About, facts: Facts) -> Markup:
         el(
             "p",
             f"{shown:,} of {total:,} shown, {len(facts.kept):,} kept and "
-            f"{len(facts.dropped):,} dropped;{rest} ",
-            el("code", f"datakit show {about.ref} ID"),
-            " has the rest.",
+            f"{len(facts.dropped):,} dropped.{rest}",
+            [" The rest: ", el("code", f"datakit show {about.ref} ID"), "."] if rest else None,
         ),
         el("noscript", el("p", "The table needs the page's own script, which is blocked here.")),
         _controls(),
@@ -71,8 +77,8 @@ def _controls() -> Markup:
         class_="search",
     )
     selects = [
-        el("label", name.capitalize(), el("select", el("option", "all", value=""), id=name))
-        for name in ("status", "step", "reason", "topic", "lang")
+        el("label", label, el("select", el("option", "all", value=""), id=name))
+        for name, label in _FILTERS.items()
     ]
     clear = el("button", "Clear", type="button", id="clear")
     chip = el("span", id="tag", class_="chip", hidden=True)

@@ -92,6 +92,12 @@ class Flow:
         balance(self.rows, first.count, len(self.kept) + len(self.excluded))
         return first.count
 
+    def charge(self, places: Iterable[int], seconds: float) -> None:
+        """Adds the time that `make` steps waited for their teachers, shared evenly."""
+        listed = list(places)
+        for place in listed:
+            self._seconds[place] = self._seconds.get(place, 0.0) + seconds / len(listed)
+
     @property
     def kept_made(self) -> int:
         """Records that the steps made and kept; seeds, revised ones too, do not count."""

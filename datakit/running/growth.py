@@ -7,6 +7,7 @@ their ordinals; so neither timing nor concurrency ever changes the data.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -94,7 +95,9 @@ def grow(
     kept, dry = 0, 0
     while True:
         state = _Round(pipeline, growth.rounds, flow.pool(), clients, tell, kept, growth.made)
+        started = time.perf_counter()
         stopped = runner.run(state.run())
+        flow.charge(clients, time.perf_counter() - started)
         growth.rounds += 1
         for place, made in state.committed.items():
             growth.made[place] += made

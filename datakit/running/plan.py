@@ -12,6 +12,7 @@ from typing import Any
 from datakit.errors import DatakitError
 from datakit.llm.client import LLM
 from datakit.llm.request import Request
+from datakit.llm.teacher import Teacher
 from datakit.record import Record
 from datakit.running.pipeline import Pipeline
 
@@ -20,8 +21,10 @@ __all__ = ["History", "Plan", "make_plan"]
 # Shares of candidates that are kept, from strict verifiers to none, while nothing is measured.
 _KEPT = (0.10, 0.80)
 _CHARS_PER_TOKEN = (4.5, 2.5)
-# Seconds per output token of one stream; a hosted model, or a small one on a laptop.
-_SECONDS = (0.01, 0.05)
+# Seconds of one stream for a token that is read and one that is written: of a hosted model, and of
+# the embedded one on a laptop.
+_HOSTED = ((0.0, 0.01), (0.001, 0.05))
+_EMBEDDED = ((0.003, 0.008), (0.01, 0.02))
 
 
 @dataclass(frozen=True)
@@ -32,11 +35,14 @@ class History:
         kept: Share of made records that were kept.
         per_request: Records made by a request.
         output_tokens: Output tokens of a request.
+        seconds: Wall time of a request, with all that were in flight beside it; None if most
+            answers came from the log.
     """
 
     kept: float
     per_request: float
     output_tokens: float
+    seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -142,12 +148,13 @@ def _step(
     per_request = _per_request(step, requests[0], history)
     wanted = pipeline.target / len(pipeline.makers) if pipeline.target else pipeline.most
     shares = (history.kept, history.kept) if history else _KEPT
-    low, high = (
+    least, most_asked = (
         math.ceil(min(wanted / share if pipeline.target else wanted, pipeline.most) / per_request)
         for share in reversed(shares)
     )
     # A round is finished once it is begun.
-    low, high = (math.ceil(n / pipeline.round_size) * pipeline.round_size for n in (low, high))
+    size = pipeline.round_size
+    low, high = (math.ceil(n / size) * size for n in (least, most_asked))
     sent = sum(each.chars for each in requests) / len(requests)
     most = requests[0].n * requests[0].max_tokens
     back = (history.output_tokens,) * 2 if history else (most * 0.2, most)
@@ -158,8 +165,7 @@ def _step(
         (Decimal(round(i)) * price.input + Decimal(round(o)) * price.output) / 1_000_000
         for i, o in zip(tokens_in, tokens_out, strict=True)
     ]
-    lanes = 1 if teacher.provider == "embedded" else teacher.concurrency
-    seconds = [o * s / lanes for o, s in zip(tokens_out, _SECONDS, strict=True)]
+    seconds = _seconds(teacher, (low, high), tokens_in, tokens_out, history)
     return Plan(
         requests=(low, high),
         tokens=(round(tokens_in[0] + tokens_out[0]), round(tokens_in[1] + tokens_out[1])),
@@ -167,6 +173,24 @@ def _step(
         seconds=(round(seconds[0]), round(seconds[1])),
         known=history is not None,
     )
+
+
+def _seconds(
+    teacher: Teacher,
+    requests: tuple[int, int],
+    tokens_in: Sequence[float],
+    tokens_out: Sequence[float],
+    history: History | None,
+) -> tuple[float, float]:
+    if history and history.seconds is not None:
+        return requests[0] * history.seconds * 0.8, requests[1] * history.seconds * 1.2
+    speeds = _EMBEDDED if teacher.provider == "embedded" else _HOSTED
+    lanes = 1 if teacher.provider == "embedded" else teacher.concurrency
+    low, high = (
+        (i * read + o * write) / lanes
+        for i, o, (read, write) in zip(tokens_in, tokens_out, speeds, strict=True)
+    )
+    return low, high
 
 
 def _per_request(step: object, request: Request, history: History | None) -> float:
@@ -179,6 +203,7 @@ def history_of(funnel: Sequence[Mapping[str, Any]], manifest: Mapping[str, Any])
     """Returns what a version's manifest has measured, or None if it made nothing."""
     made = sum(row["made"] for row in funnel if row["step"].startswith("generate."))
     cost = manifest["cost"]
+    waited = sum(row["seconds"] for row in funnel if row["step"].startswith("generate."))
     seeds = (manifest.get("seeds") or {}).get("records", 0)
     kept = max(manifest["records"] - seeds, 0)
     if not made or not cost["requests"] or not kept:
@@ -187,4 +212,5 @@ def history_of(funnel: Sequence[Mapping[str, Any]], manifest: Mapping[str, Any])
         kept=min(1.0, kept / made),
         per_request=made / cost["requests"],
         output_tokens=cost["output_tokens"] / cost["requests"],
+        seconds=None if cost["cached"] * 2 > cost["requests"] else waited / cost["requests"],
     )
