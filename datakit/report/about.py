@@ -105,9 +105,14 @@ class About:
         return sum(row.made - row.dropped.get("revised", 0) for row in self.funnel)
 
     @property
+    def makers(self) -> set[str]:
+        """Steps that made records, rather than revised them."""
+        return {row.step for row in self.funnel if row.made > row.dropped.get("revised", 0)}
+
+    @property
     def candidates(self) -> int:
-        """Records that could have been kept."""
-        return self.first + self.made
+        """Records that could have been kept: those that were made or, if none was, the source."""
+        return self.made or self.first
 
     @property
     def reasons(self) -> list[tuple[str, str, int]]:
@@ -181,9 +186,12 @@ class About:
         """Returns whether a step of that family ran."""
         return any(kind_of(row.step) == kind for row in self.funnel)
 
-    @property
-    def sentence(self) -> str:
-        """One sentence of what it is."""
+    def sentence(self, grown: int) -> str:
+        """Returns one sentence of what it is.
+
+        Args:
+            grown: Kept records that were made; the others are seeds.
+        """
         if not self.made:
             steps = len(self.funnel)
             return (
@@ -195,4 +203,7 @@ class About:
         more = f" and {len(models) - 2} more" if len(models) > 2 else ""
         rounds = self.manifest.get("rounds")
         within = f" in {rounds:,} round{'' if rounds == 1 else 's'}" if rounds else ""
-        return f"{self.kept:,} records, grown from {self.first:,} seeds{by}{more}{within}."
+        seeds = self.kept - grown
+        own = f"{seeds:,} seeds and " if seeds else ""
+        of = "them" if seeds == self.first else f"{self.first:,} seeds"
+        return f"{own}{grown:,} records grown from {of}{by}{more}{within}."

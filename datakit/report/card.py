@@ -57,7 +57,7 @@ def card(version: Version) -> str:
     """Returns the dataset card of a version, in Markdown with its YAML front matter."""
     about, facts = About(version), collect(version)
     front = yaml.safe_dump(_front(about, facts), sort_keys=False, allow_unicode=True, width=1000)
-    sections = [_what(about), _how(about), _rights(about), _load(about)]
+    sections = [_what(about, facts), _how(about), _rights(about), _load(about)]
     return f"---\n{front}---\n\n" + "\n\n".join(sections) + "\n"
 
 
@@ -118,11 +118,12 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     return "\n".join(f"| {' | '.join(row)} |" for row in [*lines, *cells])
 
 
-def _what(about: About) -> str:
-    share = percent(about.kept, about.candidates)
+def _what(about: About, facts: Facts) -> str:
+    kept = facts.grown if about.made else about.kept
+    share = percent(kept, about.candidates)
     return (
-        f"# {_cell(about.name)} {_cell(about.version)}\n\n{_cell(about.sentence)} "
-        f"{share} of {about.candidates:,} candidates were kept. "
+        f"# {_cell(about.name)} {_cell(about.version)}\n\n{_cell(about.sentence(facts.grown))} "
+        f"{share} of {about.candidates:,} candidates {'made' if about.made else 'read'} were kept. "
         "`report.html` shows what is in it and what was dropped, and why."
     )
 

@@ -39,7 +39,7 @@ def dropped(about: About, facts: Facts) -> Markup:
     return _chapter(
         "dropped",
         "What was dropped",
-        el("p", f"{total:,} of {about.candidates:,} candidates, for these reasons.{also}"),
+        el("p", f"{total:,} records, for these reasons.{also}"),
         bars(
             "Reasons",
             [Bar(reason, n, f" {step}") for step, reason, n in losses[:_GROUPS]],
@@ -140,7 +140,7 @@ def languages(about: About, facts: Facts) -> Markup:
     note = (
         f"As the records say (meta.lang): {of}."
         if facts.languages_how == "recorded"
-        else f"Measured for this report on a sample, {of}; code and short texts are undetermined."
+        else f"Measured for this report on {of}; code and short texts are undetermined."
     )
     named = sorted(facts.languages.items(), key=lambda each: (-each[1], each[0]))
     items = [Bar("undetermined" if lang == UNKNOWN else lang, n) for lang, n in named[:12]]
@@ -160,9 +160,16 @@ def near_duplicates(about: About, facts: Facts) -> Markup:
         note = "Records were compared with each other; none was too similar."
         return _chapter("near-duplicates", title, el("p", note, class_="none"))
     shown = {sample.id for sample in (*facts.kept, *facts.dropped)}
+    steps = list(facts.similarities.items())[:6]
     charts = [
         histogram(f"Similarity, {step}", _scores(counts), "similarity, %")
-        for step, counts in list(facts.similarities.items())[:6]
+        for step, counts in steps
+        if len(counts) > 1
+    ]
+    same = [
+        el("p", f"{step}: {counts.total():,}, all of them at {min(counts)} %.")
+        for step, counts in steps
+        if len(counts) == 1
     ]
     closest = _spread(facts.pairs)
     intro = "A record is dropped only for one that the step keeps. Words that both have are marked."
@@ -170,7 +177,8 @@ def near_duplicates(about: About, facts: Facts) -> Markup:
         "near-duplicates",
         title,
         el("p", intro),
-        el("div", charts, class_="grid"),
+        same,
+        el("div", charts, class_="grid") if charts else None,
         el("h3", "The closest that differ"),
         [pair(each, facts.rivals.get(_of(each)), shown) for each in closest[:_PAIRS]],
     )
@@ -189,10 +197,11 @@ def _spread(pairs: tuple[Sample, ...]) -> list[Sample]:
 
 
 def _scores(counts: Counter[int]) -> list[Bin]:
-    low = min(counts) - min(counts) % 5
+    width = 5 if min(counts) < 85 else 1
+    low = min(counts) - min(counts) % width
     return [
-        Bin(start, start + 5, sum(counts[at] for at in range(start, start + 5)))
+        Bin(start, start + width, sum(counts[at] for at in range(start, start + width)))
         if start < 100
         else Bin(100, 101, counts[100])
-        for start in range(low, 101, 5)
+        for start in range(low, 101, width)
     ]

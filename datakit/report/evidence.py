@@ -14,6 +14,7 @@ from datakit.text import spans, words
 __all__ = ["example", "pair"]
 
 _CLIP = 360
+_BETWEEN = " .,;:'\"()-_"
 _SPAN_KEYS = ("field", "start", "end", "text")
 
 
@@ -73,7 +74,9 @@ def _texts(sample: Sample, marks: dict[str, list[tuple[int, int]]]) -> Markup:
     for field, text in zip(FIELDS, sample.texts, strict=True):
         if text:
             body = quote(*_window(text, marks.get(field, [])))
-            items.append([el("dt", field), el("dd", body, class_="text")])
+            # A schema or a table that the question is about is long, and seldom the point.
+            style = "text brief" if field == "input" else "text"
+            items.append([el("dt", field), el("dd", body, class_=style)])
     return el("dl", items or el("dd", "No text.", class_="none"))
 
 
@@ -124,7 +127,8 @@ def _shared(sample: Sample, other: Sample) -> dict[str, list[tuple[int, int]]]:
         for word, start, end in spans(text[:_CLIP]):
             if word not in known:
                 continue
-            if found and not text[found[-1][1] : start].strip(" "):
+            between = text[found[-1][1] : start] if found else ""
+            if found and len(between) < 4 and not between.strip(_BETWEEN):
                 found[-1] = (found[-1][0], end)
             elif not found or start >= found[-1][1]:
                 found.append((start, end))

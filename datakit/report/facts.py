@@ -71,6 +71,7 @@ class Facts:
         rivals: Records that sampled ones were compared with, by id.
         topics: Kept records by `meta.topic`.
         empty: Kept records without an output.
+        grown: Kept records that were made, rather than seeds or lines of a source.
     """
 
     lengths: Mapping[str, Lengths]
@@ -91,6 +92,7 @@ class Facts:
     lineage: Lineage
     topics: Counter[str]
     empty: int
+    grown: int
 
 
 def is_near(limits: Iterable[Limit], lengths: Mapping[str, int]) -> bool:
@@ -124,7 +126,9 @@ class _Collector:
         self._closest: list[tuple[float, int, Sample]] = []
         self._lineage = Lineage()
         self._made: list[str] = []
-        self._near = self._empty = self._place = 0
+        self._near = self._empty = self._place = self._grown = 0
+        self._makers = About(version).makers
+        self._revised: dict[str, bool] = {}
 
     def run(self) -> Facts:
         """Reads the dropped records first: they say which kept ones are rivals."""
@@ -172,11 +176,14 @@ class _Collector:
             lineage=self._lineage,
             topics=self._topics,
             empty=self._empty,
+            grown=self._grown,
         )
 
     def _see_dropped(self, record: Record, drop: Mapping[str, Any]) -> None:
         self._note(record)
         step, reason, score = drop["step"], drop["reason"], drop.get("score")
+        if reason == "revised" and len(self._revised) < _MOST_LINEAGE:
+            self._revised[record.id] = self._is_grown(record)
         self._dropped.offer((step, reason), lambda: take(record, drop))
         if kind_of(step) == "contamination":
             self._benchmarks[clipped(str(drop.get("of")).rpartition("/")[0], 80)] += 1
@@ -205,12 +212,18 @@ class _Collector:
                 tally.add(" ".join(first)[:80])
         near = is_near(self._limits, lengths)
         self._near += near
+        self._grown += self._is_grown(record)
         self._empty += not lengths["output"]
         self._see_language(record)
         lang = str(record.meta.get("lang", ""))
         tags = _tags(record, near)
         kind = (tags, lang, self._topic(record) or record.meta.get("step"))
         self._kept.offer(str(kind), lambda: take(record, tags=tags))
+
+    def _is_grown(self, record: Record) -> bool:
+        """Whether it was made, or revised from one that was."""
+        made = record.meta.get("step") in self._makers
+        return made or any(self._revised.get(parent, False) for parent in record.parents)
 
     def _see_language(self, record: Record) -> None:
         if record.meta.get("lang"):

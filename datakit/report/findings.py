@@ -81,7 +81,7 @@ def unmeasured(about: About, facts: Facts) -> list[str]:
 
 def _ended(about: About, facts: Facts) -> Iterator[Finding]:
     target, ended = about.manifest.get("target"), about.manifest.get("ended")
-    made = facts.families_of or about.kept
+    made = facts.grown
     why = {
         "budget": "The budget ended the run",
         "novelty": "The run ended when rounds kept nothing new",
@@ -99,7 +99,7 @@ def _embedded(about: About, facts: Facts) -> Iterator[Finding]:
         yield Finding(
             "The teacher was the embedded model. It is there for trying the pipeline; "
             "train no model on what it wrote.",
-            facts.families_of or about.kept,
+            facts.grown,
             about.kept,
             LOOK,
             {"status": "kept"},
@@ -210,7 +210,9 @@ def _unanswered(about: About, facts: Facts) -> Iterator[Finding]:
     refused, cut = about.cost.get("refused") or 0, about.cost.get("cut_short") or 0
     if refused + cut > LIMITS["unanswered"] * requests:
         text = f"Of {requests:,} requests, {refused:,} were refused and {cut:,} cut short."
-        yield Finding(text, refused + cut, requests, KNOW)
+        reasons = {"refused", "cut_short"} & {reason for _, reason, _ in about.reasons}
+        show = {"status": "dropped", "reason": min(reasons)} if reasons else {}
+        yield Finding(text, refused + cut, requests, KNOW, show)
 
 
 _RULES: tuple[Rule, ...] = (

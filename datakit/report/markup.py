@@ -7,6 +7,7 @@ for texts of records: isolated (`<bdi>`), clipped, with every hidden character i
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -146,9 +147,8 @@ def script_json(text: str) -> Markup:
     Args:
         text: The JSON text; what HTML or UTF-8 could not carry becomes `\uXXXX`.
     """
-    safe = re.sub(
-        "[<>&\x7f-\x9f\u2028\u2029\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]",
-        lambda found: f"\\u{ord(found.group()):04x}",
-        text,
-    )
+    safe = HIDDEN.sub(lambda found: json.dumps(found.group())[1:-1], text)
+    # ASCII that JSON has no need to escape, but HTML has.
+    for char in "<>&\x7f":
+        safe = safe.replace(char, f"\\u{ord(char):04x}")
     return Markup(safe)

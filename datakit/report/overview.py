@@ -20,20 +20,20 @@ def overview(about: About, facts: Facts) -> Markup:
         "div",
         el("h1", quote(about.name), el("span", f" {about.version}", class_="version")),
         el("p", el("time", about.day), class_="day"),
-        el("p", quote(about.sentence), class_="lead"),
+        el("p", quote(about.sentence(facts.grown)), class_="lead"),
         class_="title",
     )
     return el(
         "header",
         title,
-        _figures(about),
+        _figures(about, facts),
         el("section", el("h2", "Funnel"), _funnel(about), id="funnel"),
         el("section", el("h2", "Findings"), _findings(about, facts), id="findings"),
         class_="overview",
     )
 
 
-def _figures(about: About) -> Markup:
+def _figures(about: About, facts: Facts) -> Markup:
     licenses = about.licenses
     if not licenses:
         licence: tuple[Child, Child] = ("none", "licence recorded")
@@ -45,9 +45,12 @@ def _figures(about: About) -> Markup:
     requests = about.cost.get("requests") or 0
     spent = f"cost of {requests:,} requests" if requests else "cost; no model was asked"
     spent += f", {cached:,} from the log" if cached else ""
+    seeds = about.kept - facts.grown if about.made else 0
+    kept = f"records kept, {seeds:,} of them seeds" if seeds else "records kept"
+    share = f"of {about.candidates:,} candidates {'made' if about.made else 'read'} were kept"
     figures: list[tuple[Child, Child]] = [
-        (f"{about.kept:,}", "records kept"),
-        (percent(about.kept, about.candidates), f"of {about.candidates:,} candidates"),
+        (f"{about.kept:,}", kept),
+        (percent(about.kept - seeds, about.candidates), share),
         (about.usd, spent),
         licence,
     ]

@@ -21,20 +21,12 @@ def chapter(about: About) -> Markup:
         "section",
         el("h2", "Where it came from"),
         el("p", "To check that no file was changed: ", el("code", f"datakit verify {about.ref}")),
+        _inputs(about),
+        _teachers(about),
+        _hashes(about),
         el(
             "div",
-            [
-                el("section", part)
-                for part in (
-                    _inputs(about),
-                    _hashes(about),
-                    _teachers(about),
-                    _licenses(about),
-                    _cost(about),
-                    _packages(about),
-                )
-                if part
-            ],
+            [el("div", part) for part in (_licenses(about), _cost(about), _packages(about))],
             class_="parts",
         ),
         el("h3", "Recipe"),

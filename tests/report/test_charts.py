@@ -1,3 +1,4 @@
+import itertools
 import xml.etree.ElementTree as ET
 from collections import Counter
 
@@ -21,7 +22,7 @@ def test_bins_hold_every_value():
     counts = Counter({3: 5, 17: 2, 40: 1, 1_000_000: 1})
     made = bins(counts)
     assert sum(each.count for each in made) == counts.total()
-    assert all(a.high == b.low for a, b in zip(made, made[1:], strict=False))
+    assert all(a.high == b.low for a, b in itertools.pairwise(made))
 
 
 def test_a_giant_does_not_flatten_the_rest():

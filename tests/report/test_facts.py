@@ -1,6 +1,5 @@
-from report.versions import drop, grown, made, row, seed, write_version
-
 from datakit.report.facts import collect
+from report.versions import drop, grown, made, row, seed, write_version
 
 
 def test_lengths_are_those_of_the_kept(tmp_path):

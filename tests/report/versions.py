@@ -129,3 +129,61 @@ def grown(path: Path, **changes) -> Version:
     ]
     given = {"funnel": funnel, "made": 5, "teachers": [TEACHER], "rounds": 2, "target": 2}
     return write_version(path, kept, dropped, **(given | changes))
+
+
+ATTACKS = (
+    "</script><script>window.pwned = 1</script>",
+    "<img src=x onerror=\"window.pwned = 1\"><svg onload='window.pwned = 1'>",
+    "javascript:window.pwned=1 <a href='javascript:window.pwned=1'>x</a>",
+    "\u202egpj.exe\u202c \u2066x\u2069 \u200f\u200b\U000e0041",
+    "\x00\x01\x1b[31m\x07\x7f\x85 \r \u2028\u2029",
+    "\ud800 half \udfff",
+    "{{7*7}} ${window.pwned=1} {% raw %} <!-- --> ]]> &lt;b&gt; &#x3c;",
+    "<" * 5_000 + "&" * 5_000,
+    "\x00\u202e" * 3_000,
+    "\U0001f600" * 4_000 + "\u0e01" * 4_000,
+    "x" * 1_000_000,
+    "a\u0301" * 3_000,
+)
+
+
+def hostile(path: Path, copies: int = 1) -> Version:
+    """A version in which every text that data can set is an attack."""
+    kept, dropped = [], []
+    for at in range(copies):
+        for n, bad in enumerate(ATTACKS):
+            odd = {"topic": bad, "lang": bad[:30], "source": bad, "scores": {bad[:99]: bad}}
+            kept.append(seed(f"{bad[:60]} {n} {at}", bad, bad, **odd, **{bad[:50] or "k": bad}))
+            lost = made(f"d{n} {bad[:9]} {at}", [kept[-1].id, bad], bad, bad, bad, **odd)
+            detail = {"field": "output", "start": 0, "end": 5, bad[:50]: bad, "list": [bad] * 3}
+            kind = ("filter.x", "dedup.minhash", "contamination.y")[(at + n) % 3]
+            of = kept[-1].id if kind == "dedup.minhash" else f"{bad[:99]}/1"
+            dropped.append((lost, drop(kind, f"bad_{n}", of, 0.5, **detail)))
+    bad = ATTACKS[0] + ATTACKS[3] + ATTACKS[4]
+    steps = ("filter.x", "dedup.minhash", "contamination.y")
+    reasons = {
+        step: {
+            f"bad_{n}": sum(d["step"] == step and d["reason"] == f"bad_{n}" for _, d in dropped)
+            for n in range(len(ATTACKS))
+        }
+        for step in steps
+    }
+    funnel, taken = [], len(kept) + len(dropped)
+    for step in steps:
+        funnel.append(row(step, taken, **reasons[step]))
+        taken = funnel[-1]["kept"]
+    return write_version(
+        path,
+        kept,
+        dropped,
+        funnel=funnel,
+        teachers=[dict.fromkeys(("step", "provider", "model", "license", "terms"), bad)],
+        licenses={bad: 1, "MIT": 2},
+        packages={bad: bad},
+        recipe=bad * 3_000,
+        seeds={"path": bad, "sha256": bad, "records": 3},
+        sources=[{"path": bad, "sha256": bad, "records": 1}],
+        parents=[bad],
+        created=bad,
+        name=f"bad {bad}",
+    )

