@@ -106,7 +106,7 @@ def execute(
     tell: Callable[[Progress], None] | None = None,
 ) -> Run:
     """Does what `run` does and says more about it."""
-    asked = _adjusted(pipeline, name, budget, limit)
+    asked = adjusted(pipeline, name, budget, limit)
     keeper = Store(store)
     seeds, providers = _prepared(asked)
     hash_ = asked.recipe_hash({at: _who(each) for at, each in providers.items()})
@@ -127,9 +127,10 @@ def _same(version: Version, recipe_hash: str) -> bool:
     return not version.verify()
 
 
-def _adjusted(
+def adjusted(
     pipeline: str | Path | Pipeline, name: str | None, budget: str | None, limit: int | None
 ) -> Pipeline:
+    """Returns the pipeline with what a caller wants otherwise; see `run`."""
     asked = pipeline if isinstance(pipeline, Pipeline) else load_pipeline(pipeline)
     changes: dict[str, Any] = {}
     if name is not None:
@@ -271,7 +272,7 @@ def plan(pipeline: str | Path | Pipeline, *, store: str | Path | None = None) ->
     Raises:
         InputError: With all that is wrong with the pipeline and its seeds.
     """
-    asked = _adjusted(pipeline, None, None, None)
+    asked = adjusted(pipeline, None, None, None)
     seeds, _ = _prepared(asked)
     history: History | None = None
     for version in reversed(Store(store).versions(asked.name)):

@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 from datakit import api
-from datakit.api import Run, execute
+from datakit.api import Run, adjusted, execute
 from datakit.cli.console import Console, command
 from datakit.config import load_pipeline
 from datakit.running.growth import Progress
@@ -42,18 +42,9 @@ def _plan_args(parser: argparse.ArgumentParser) -> None:
 @command(_run_args)
 def run(args: argparse.Namespace, console: Console) -> int:
     """Run a pipeline and write a version with its report; resumes by itself."""
-    pipeline = load_pipeline(args.pipeline)
-    console.say(_headline(pipeline, args.name))
-    meter = _Meter(console)
-    done = execute(
-        pipeline,
-        store=args.store,
-        name=args.name,
-        budget=args.budget,
-        limit=args.limit,
-        fresh=args.fresh,
-        tell=meter.tell,
-    )
+    pipeline = adjusted(args.pipeline, args.name, args.budget, args.limit)
+    console.say(_headline(pipeline))
+    done = execute(pipeline, store=args.store, fresh=args.fresh, tell=_Meter(console).tell)
     console.document(_document(done))
     if not done.new:
         console.result(f"{done.version.ref} already is what this pipeline gives; nothing changed.")
@@ -70,7 +61,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
 def plan(args: argparse.Namespace, console: Console) -> int:
     """Say what a run would send, cost and take; nothing is sent and nothing is spent."""
     pipeline = load_pipeline(args.pipeline)
-    console.say(_headline(pipeline, None))
+    console.say(_headline(pipeline))
     estimate = api.plan(pipeline, store=args.store)
     console.document(estimate.to_json())
     console.result(_plan_line(estimate))
@@ -79,8 +70,8 @@ def plan(args: argparse.Namespace, console: Console) -> int:
     return 0
 
 
-def _headline(pipeline: Pipeline, name: str | None) -> str:
-    parts = [name or pipeline.name]
+def _headline(pipeline: Pipeline) -> str:
+    parts = [pipeline.name]
     for teacher in dict.fromkeys(map(_teacher(pipeline), pipeline.makers)):
         parts.append(f"teacher {teacher}")
     if pipeline.target:
@@ -162,16 +153,10 @@ def _told(done: Run, console: Console) -> None:
     funnel(console, manifest["funnel"])
     console.result()
     made = manifest["made"]
-    seeds = (manifest["seeds"] or {}).get("records", 0)
     parts = [console.bold(version.ref), f"{len(version):,} records"]
-    if made:
-        cost = manifest["cost"]
-        kept = done.version.manifest["records"] - (seeds if _seeds_inside(manifest) else 0)
-        parts.append(
-            f"${float(cost['usd']):.2f} ({cost['refused']} refused, "
-            f"{cost['cut_short']} cut short, {cost['cached']} from the log)"
-        )
-        parts.append(f"{max(kept, 0) / made:.0%} of candidates kept")
+    if manifest["teachers"]:
+        parts.append(_cost(manifest["cost"]))
+        parts.append(f"{manifest['kept_made'] / max(1, made):.0%} of candidates kept")
         parts.append(f"ended by {manifest['ended']}")
     console.result("   ".join(parts))
     console.result()
@@ -182,8 +167,10 @@ def _told(done: Run, console: Console) -> None:
     console.result(f"       datakit verify {version.ref}")
 
 
-def _seeds_inside(manifest: dict[str, Any]) -> bool:
-    return manifest["seeds"] is not None
+def _cost(cost: dict[str, Any]) -> str:
+    words = {"refused": "refused", "cut_short": "cut short", "cached": "from the log"}
+    told = [f"{cost[key]:,} {text}" for key, text in words.items() if cost[key]]
+    return f"${float(cost['usd']):.2f}" + (f" ({', '.join(told)})" if told else "")
 
 
 def funnel(console: Console, rows: list[dict[str, Any]]) -> None:

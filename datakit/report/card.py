@@ -10,7 +10,8 @@ import yaml
 
 from datakit.language import UNKNOWN
 from datakit.report.about import About, clipped, percent
-from datakit.report.facts import Facts, collect
+from datakit.report.collect import collect
+from datakit.report.facts import Facts
 from datakit.report.markup import plain
 from datakit.store.version import Version
 

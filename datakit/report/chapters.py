@@ -61,6 +61,7 @@ def _group(
     ]
     # Repeats of one text are no further example.
     distinct = list({s.texts: s for s in reversed(samples)}.values())[::-1]
+    many = "record" if n == 1 else "records"
     link = el(
         "a",
         "Show in the table",
@@ -73,7 +74,11 @@ def _group(
     return el(
         "section",
         el("h3", quote(reason, 60), " ", el("small", quote(step, 80))),
-        el("p", f"{n:,} records, {percent(n, total)} of what was dropped. ", link),
+        el(
+            "p",
+            f"{n:,} record{'' if n == 1 else 's'}, {percent(n, total)} of what was dropped. ",
+            link,
+        ),
         el(
             "div",
             [example(sample, facts, shown) for sample in distinct[:_EXAMPLES]],
@@ -190,8 +195,9 @@ def _of(sample: Sample) -> str:
 
 def _spread(pairs: tuple[Sample, ...]) -> list[Sample]:
     """Returns pairs with those of exact duplicates last: there is nothing to compare in them."""
+    distinct = list({pair.texts: pair for pair in reversed(pairs)}.values())[::-1]
     return sorted(
-        {pair.texts: pair for pair in reversed(pairs)}.values(),
+        distinct,
         key=lambda each: bool(each.drop and "exact" in each.drop.reason),
     )
 

@@ -74,7 +74,7 @@ def unmeasured(about: About, facts: Facts) -> list[str]:
         missing.append("near-duplicates (no such step ran)")
     if not facts.languages_of and about.kept:
         missing.append("language")
-    if len(facts.lineage) and not facts.families_of and about.kept:
+    if facts.grown and not facts.families_of:
         missing.append("seed families")
     return missing
 

@@ -47,7 +47,7 @@ def _figures(about: About, facts: Facts) -> Markup:
     spent += f", {cached:,} from the log" if cached else ""
     seeds = about.kept - facts.grown if about.made else 0
     kept = f"records kept, {seeds:,} of them seeds" if seeds else "records kept"
-    share = f"of {about.candidates:,} candidates {'made' if about.made else 'read'} were kept"
+    share = f"kept of {about.candidates:,} candidates"
     figures: list[tuple[Child, Child]] = [
         (f"{about.kept:,}", kept),
         (percent(about.kept - seeds, about.candidates), share),

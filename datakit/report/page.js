@@ -17,10 +17,13 @@
   let shown = PAGE;
   const open = new Set();
   const places = new Map();
+  // As in records.py.
+  const address = (id) => `#record-${encodeURIComponent(id.toWellFormed())}`;
+
   rows.forEach((row, place) => {
     row.place = place;
     row.length = row.lengths[2];
-    if (!places.has(row.id)) places.set(row.id, row);
+    if (!places.has(address(row.id))) places.set(address(row.id), row);
     const words = [row.id, ...row.texts, row.reason, row.step, row.of || ""];
     row.words = [...words, ...row.parents, ...row.ancestors].join("\n").toLowerCase();
     row.words = row.words.replace(/[^\S\n]+/g, " ");
@@ -63,9 +66,9 @@
     typeof score === "number" ? (Math.floor(score * 100) / 100).toFixed(2) : "";
 
   function recordLink(id) {
-    if (!places.has(id)) return node("code", quoted(id + " "));
+    if (!places.has(address(id))) return node("code", quoted(id + " "));
     const link = node("a", quoted(id));
-    link.href = `#record-${encodeURIComponent(id)}`;
+    link.href = address(id);
     return link;
   }
 
@@ -209,14 +212,8 @@
   }
 
   function visit() {
-    let id;
-    try {
-      id = decodeURIComponent(location.hash).replace(/^#record-/, "");
-    } catch {
-      return;
-    }
-    const row = places.get(id);
-    if (!row || !location.hash.startsWith("#record-")) return;
+    const row = places.get(location.hash);
+    if (!row) return;
     if (!byId(`row-${row.place}`)) {
       filter({});
       shown = rows.length;

@@ -8,7 +8,7 @@ from importlib.resources import files
 
 from datakit.report import chapters, provenance, records
 from datakit.report.about import About
-from datakit.report.facts import collect
+from datakit.report.collect import collect
 from datakit.report.markup import Markup, el
 from datakit.report.overview import overview
 from datakit.store.version import Version

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from typing import Any
+from urllib.parse import quote
 
 from datakit.report.about import About
 from datakit.report.facts import Facts
@@ -15,6 +17,8 @@ __all__ = ["anchor", "chapter", "table_json"]
 
 # Bytes of the whole table; texts are clipped further until it fits.
 _BUDGET = 1_100_000
+_ID = 120
+_UNQUOTED = "!~*'()"
 _FILTERS = {
     "status": "Status",
     "step": "Step",
@@ -27,13 +31,15 @@ _HIDDEN_META = ("parents", "scores", "lang", "step", "topic")
 
 def anchor(id: str) -> str:
     """Returns the link to a record's row."""
-    return f"#record-{id}"
+    # As the page's script writes it (encodeURIComponent); half characters have no address.
+    whole = re.sub("[\ud800-\udfff]", "\ufffd", id[:_ID])
+    return f"#record-{quote(whole, safe=_UNQUOTED)}"
 
 
 def chapter(about: About, facts: Facts) -> Markup:
     """Returns the chapter with the table of records."""
     shown = len(facts.kept) + len(facts.dropped)
-    total = about.kept + sum(row.lost for row in about.funnel)
+    total = about.kept + facts.dropped_of
     rest = ""
     if shown < total:
         rest = " Every kind of record has its part in the sample, rare ones too."
@@ -105,7 +111,7 @@ def _dumps(rows: Iterable[dict[str, Any]]) -> str:
 def _row(sample: Sample, facts: Facts, limit: int) -> dict[str, Any]:
     drop = sample.drop
     row: dict[str, Any] = {
-        "id": sample.id[:120],
+        "id": sample.id[:_ID],
         "status": "dropped" if drop else "kept",
         "step": sample.step[:80],
         "reason": drop.reason[:60] if drop else "",
@@ -114,8 +120,8 @@ def _row(sample: Sample, facts: Facts, limit: int) -> dict[str, Any]:
         "tags": list(sample.tags),
         "texts": [text[:limit] for text in sample.texts],
         "lengths": list(sample.lengths),
-        "parents": [str(id)[:80] for id in sample.meta.get("parents") or ()][:12],
-        "ancestors": [id[:80] for id in facts.lineage.ancestors(sample.id, 24)],
+        "parents": [str(id)[:_ID] for id in sample.meta.get("parents") or ()][:12],
+        "ancestors": [id[:_ID] for id in facts.lineage.ancestors(sample.id, 24)],
         "meta": _pairs(sample, limit),
     }
     if drop is not None:

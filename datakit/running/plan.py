@@ -204,8 +204,7 @@ def history_of(funnel: Sequence[Mapping[str, Any]], manifest: Mapping[str, Any])
     made = sum(row["made"] for row in funnel if row["step"].startswith("generate."))
     cost = manifest["cost"]
     waited = sum(row["seconds"] for row in funnel if row["step"].startswith("generate."))
-    seeds = (manifest.get("seeds") or {}).get("records", 0)
-    kept = max(manifest["records"] - seeds, 0)
+    kept = manifest["kept_made"]
     if not made or not cost["requests"] or not kept:
         return None
     return History(

@@ -1,4 +1,4 @@
-from datakit.report.facts import collect
+from datakit.report.collect import collect
 from report.versions import drop, grown, made, row, seed, write_version
 
 
@@ -44,7 +44,7 @@ def test_languages_as_recorded(tmp_path):
 
 
 def test_languages_are_not_measured_without_the_package(tmp_path, monkeypatch):
-    monkeypatch.setattr("datakit.report.facts._detector", lambda: None)
+    monkeypatch.setattr("datakit.report.collect._detector", lambda: None)
     facts = collect(grown(tmp_path))
     assert facts.languages_of == 0 and facts.languages_how == ""
 
@@ -54,7 +54,7 @@ def test_languages_are_measured_with_a_detector(tmp_path, monkeypatch):
         def detect(self, text):
             return "en", 0.9
 
-    monkeypatch.setattr("datakit.report.facts._detector", Detector)
+    monkeypatch.setattr("datakit.report.collect._detector", Detector)
     facts = collect(grown(tmp_path))
     assert facts.languages == {"en": 4} and facts.languages_how == "measured"
     assert {each.lang for each in facts.kept} == {"en"}

@@ -1,5 +1,5 @@
 from datakit.report.about import About, percent
-from datakit.report.facts import collect
+from datakit.report.collect import collect
 from datakit.report.findings import LOOK, find, unmeasured
 from report.versions import TEACHER, drop, grown, made, row, seed, write_version
 
