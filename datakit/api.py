@@ -273,7 +273,7 @@ def plan(pipeline: str | Path | Pipeline, *, store: str | Path | None = None) ->
         InputError: With all that is wrong with the pipeline and its seeds.
     """
     asked = adjusted(pipeline, None, None, None)
-    seeds, _ = _prepared(asked)
+    seeds = list(asked.seeds.read()) if asked.seeds is not None else []
     history: History | None = None
     for version in reversed(Store(store).versions(asked.name)):
         history = history or history_of(version.manifest["funnel"], version.manifest)

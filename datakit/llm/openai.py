@@ -100,6 +100,9 @@ class OpenAI:
 
     async def _chat(self, client: AsyncOpenAI, request: Request) -> Response:
         options = self._sampling(request)
+        if self.base_url is None:
+            # OpenAI's newer models refuse the old name, which other servers know alone.
+            options["max_completion_tokens"] = options.pop("max_tokens")
         if request.schema is not None:
             body = {"name": "answer", "schema": request.schema, "strict": True}
             options["response_format"] = {"type": "json_schema", "json_schema": body}

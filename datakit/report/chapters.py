@@ -76,7 +76,7 @@ def _group(
         el("h3", quote(reason, 60), " ", el("small", quote(step, 80))),
         el(
             "p",
-            f"{n:,} record{'' if n == 1 else 's'}, {percent(n, total)} of what was dropped. ",
+            f"{n:,} {many}, {percent(n, total)} of what was dropped. ",
             link,
         ),
         el(

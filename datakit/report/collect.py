@@ -23,6 +23,7 @@ __all__ = ["collect"]
 
 SHOWN = 200
 _PAIRS = 12
+_ANCESTORS = 24
 _LANGUAGE_SAMPLE = 2_000
 # Lineage is kept in memory; a longer one belongs to a clean-up of a large file, family of one.
 _MOST_LINEAGE = 500_000
@@ -46,7 +47,6 @@ class _Collector:
         self._openings = {field: Tally() for field in ("instruction", "output")}
         self._similarities: dict[str, Counter[int]] = {}
         self._benchmarks: Counter[str] = Counter()
-        self._topics: Counter[str] = Counter()
         self._topic_of: dict[str, str] = {}
         self._kept: Strata[Sample] = Strata(SHOWN)
         self._dropped: Strata[Sample] = Strata(SHOWN - _PAIRS, seed=1)
@@ -62,7 +62,7 @@ class _Collector:
         """Reads the dropped records first: they say which kept ones are rivals."""
         for record, drop in self._version.iter_dropped():
             self._see_dropped(record, drop)
-        pairs = tuple(s for _, _, s in sorted(self._closest, key=lambda each: (-each[0], each[1])))
+        pairs = tuple(s for _, _, s in sorted(self._closest, key=lambda each: (-each[0], -each[1])))
         dropped = _unique([*pairs, *self._dropped.take()])
         wanted = {s.drop.of for s in dropped if s.drop and s.drop.of and not s.is_benchmark}
         rivals: dict[str, Sample] = {}
@@ -82,6 +82,7 @@ class _Collector:
         detect = None if self._languages else _detector()
         languages, of, how = self._language(detect)
         measured = len(self._lineage) <= _MOST_LINEAGE
+        kept = _unique(self._kept.take())
         return Facts(
             lengths=self._lengths,
             languages=languages,
@@ -95,14 +96,12 @@ class _Collector:
             similarities=self._similarities,
             benchmarks=self._benchmarks,
             pairs=pairs,
-            kept=tuple(
-                self._told(s, detect if how == "measured" else None)
-                for s in _unique(self._kept.take())
-            ),
-            dropped=tuple(self._told(sample, None) for sample in dropped),
+            kept=tuple(self._told(each, detect) for each in kept),
+            dropped=tuple(self._told(each, None) for each in dropped),
             rivals=rivals,
-            lineage=self._lineage,
-            topics=self._topics,
+            ancestors={
+                each.id: self._lineage.ancestors(each.id, _ANCESTORS) for each in (*kept, *dropped)
+            },
             empty=self._empty,
             grown=self._grown,
             dropped_of=self._dropped.seen,
@@ -117,7 +116,7 @@ class _Collector:
         if kind_of(step) == "contamination":
             self._benchmarks[clipped(str(drop.get("of")).rpartition("/")[0], 80)] += 1
         elif drop.get("of") and isinstance(score, int | float):
-            self._similarities.setdefault(step, Counter())[int(100 * min(max(score, 0), 1))] += 1
+            self._similarities.setdefault(step, Counter())[_hundredths(score)] += 1
             # The later of equals is less than the earlier: the heap keeps the first seen.
             entry = (float(score), -self._place)
             if len(self._closest) < _PAIRS:
@@ -146,7 +145,7 @@ class _Collector:
         self._see_language(record)
         lang = str(record.meta.get("lang", ""))
         tags = _tags(record, near)
-        kind = (tags, lang, self._topic(record) or record.meta.get("step"))
+        kind = (tags, lang, record.meta.get("topic") or record.meta.get("step"))
         self._kept.offer(str(kind), lambda: take(record, tags=tags))
 
     def _is_grown(self, record: Record) -> bool:
@@ -159,12 +158,6 @@ class _Collector:
             self._languages[clipped(record.meta["lang"], 12)] += 1
         elif not self._languages:
             self._prose.offer(lambda: judged_text(record, FIELDS[::2])[:CLIP])
-
-    def _topic(self, record: Record) -> str:
-        topic = clipped(record.meta.get("topic") or "", 40)
-        if topic:
-            self._topics[topic] += 1
-        return topic
 
     def _note(self, record: Record) -> None:
         self._place += 1
@@ -194,6 +187,11 @@ class _Collector:
             topic = next((self._topic_of[id] for id in line if id in self._topic_of), "")
             meta |= {"topic": topic} if topic else {}
         return Sample(sample.id, sample.texts, sample.lengths, meta, sample.drop, lang, sample.tags)
+
+
+def _hundredths(score: float) -> int:
+    # Rounded down, so that only what is the same has 100; but 0.29 is 29, not 28.
+    return int(100 * min(max(score, 0.0), 1.0) + 1e-9)
 
 
 def _tags(record: Record, near: bool) -> tuple[str, ...]:

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from datakit.report.lineage import Lineage
 from datakit.report.sample import Sample
 
 __all__ = ["Facts", "Lengths", "Limit"]
@@ -58,8 +57,7 @@ class Facts:
         dropped: Sample of the dropped ones.
         dropped_of: How many were dropped.
         rivals: Records that sampled ones were compared with, by id.
-        lineage: Parents of all records.
-        topics: Kept records by `meta.topic`.
+        ancestors: Of each sampled record those beyond its parents, the nearest first.
         empty: Kept records without an output.
         grown: Kept records that were made, rather than seeds or lines of a source.
     """
@@ -80,7 +78,6 @@ class Facts:
     dropped: tuple[Sample, ...]
     dropped_of: int
     rivals: Mapping[str, Sample]
-    lineage: Lineage
-    topics: Counter[str]
+    ancestors: Mapping[str, list[str]]
     empty: int
     grown: int

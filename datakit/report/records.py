@@ -121,7 +121,7 @@ def _row(sample: Sample, facts: Facts, limit: int) -> dict[str, Any]:
         "texts": [text[:limit] for text in sample.texts],
         "lengths": list(sample.lengths),
         "parents": [str(id)[:_ID] for id in sample.meta.get("parents") or ()][:12],
-        "ancestors": [id[:_ID] for id in facts.lineage.ancestors(sample.id, 24)],
+        "ancestors": [id[:_ID] for id in facts.ancestors.get(sample.id, ())],
         "meta": _pairs(sample, limit),
     }
     if drop is not None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Protocol
 
-from datakit.errors import BudgetError, DatakitError, RequestError
+from datakit.errors import BudgetError, DatakitError, ProviderError, RequestError
 from datakit.fingerprint import made_id
 from datakit.llm.client import LLM, Client
 from datakit.outcome import Drop, Rejected
@@ -139,6 +139,7 @@ class _Round:
         self._kept = kept
         self._made = sum(map(len, made.values()))
         self._done = 0
+        self._refused: list[RequestError] = []
 
     async def run(self) -> BudgetError | None:
         """Runs all requests; returns the error if the budget cut the round."""
@@ -168,6 +169,8 @@ class _Round:
             if error is not None:
                 raise error
             self.committed[place] += task.result()
+        if len(self._refused) == len(units):
+            raise ProviderError(f"every request was refused: {self._refused[0]}")
         return None
 
     async def _unit(self, place: int, each: int, of: int) -> list[Record | Rejected]:
@@ -179,6 +182,7 @@ class _Round:
         try:
             made = await _make(step, self._pool, llm)
         except RequestError as error:
+            self._refused.append(error)
             empty = Record.from_parents((), instruction="")
             made = [Rejected(empty, Drop(error.reason, message=str(error)))]
         self._done += 1

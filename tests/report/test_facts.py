@@ -79,7 +79,7 @@ def test_a_large_version_is_sampled(tmp_path):
     facts = collect(write_version(tmp_path, kept, lost))
     assert len(facts.kept) == 200 and len(facts.dropped) <= 200
     assert "rare" in {each.drop.reason for each in facts.dropped}
-    assert facts.topics == {"t0": 334, "t1": 333, "t2": 333}
+    assert {each.meta["topic"] for each in facts.kept} == {"t0", "t1", "t2"}
 
 
 def test_giant_texts_are_clipped(tmp_path):

@@ -53,8 +53,8 @@ class SelfInstruct:
         per_request: New examples asked for in each request of the chat form.
         form: `chat`, `completion`, or `auto` for what suits the teacher.
         same_input: Whether all examples of a prompt share their input; null: if the seeds do.
-        temperature: Sampling temperature.
-        top_p: Share of the probability mass to sample from.
+        temperature: Sampling temperature; null where the model allows none.
+        top_p: Share of the probability mass to sample from; null likewise.
         max_tokens: Most tokens of an answer; null: 200, or what `per_request` examples need.
         json_schema: Whether the chat form sends a JSON Schema; a server may lack it.
         system: The system prompt of the chat form.
@@ -66,8 +66,8 @@ class SelfInstruct:
     per_request: Annotated[int, Meta(ge=1, le=64)] = 4
     form: Literal["auto", "chat", "completion"] = "auto"
     same_input: bool | None = None
-    temperature: Annotated[float, Meta(ge=0, le=2)] = 0.9
-    top_p: Annotated[float, Meta(gt=0, le=1)] = 0.95
+    temperature: Annotated[float, Meta(ge=0, le=2)] | None = 0.9
+    top_p: Annotated[float, Meta(gt=0, le=1)] | None = 0.95
     max_tokens: Annotated[int, Meta(ge=16)] | None = None
     json_schema: bool = True
     system: str = _SYSTEM
