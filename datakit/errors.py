@@ -11,12 +11,14 @@
       ProviderError         a provider failed for good                   exit 4
         RequestError        one request was refused: a fault of that request alone
 
-An error holds its mistakes as finished lines of text, so that all of them are shown at once.
+An error holds its mistakes as finished lines of text, so that all of them are shown at once. What
+a terminal would act on is made visible in them: they quote files that nobody vouches for.
 """
 
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 
 __all__ = [
@@ -31,7 +33,22 @@ __all__ = [
     "RequestError",
     "StoreError",
     "did_you_mean",
+    "visible",
 ]
+
+# Control and format characters (but not tab and newline), line separators, lone surrogates, tags.
+_HIDDEN = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f"
+    r"\ufeff\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f]"
+)
+
+
+def visible(text: str) -> str:
+    """Returns a text with control and direction characters shown as `<U+202E>`.
+
+    Files and records are not trusted: their characters must not act on a terminal.
+    """
+    return _HIDDEN.sub(lambda match: f"<U+{ord(match[0]):04X}>", text)
 
 
 class DatakitError(Exception):
@@ -44,7 +61,8 @@ class DatakitError(Exception):
     exit_code = 1
 
     def __init__(self, problems: str | Iterable[str]) -> None:
-        self.problems = (problems,) if isinstance(problems, str) else tuple(problems)
+        listed = (problems,) if isinstance(problems, str) else problems
+        self.problems = tuple(map(visible, listed))
         super().__init__("\n".join(self.problems))
 
     def __reduce__(self) -> tuple[type[DatakitError], tuple[tuple[str, ...]]]:

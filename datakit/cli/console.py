@@ -5,16 +5,15 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import re
 import sys
 import time
 import unicodedata
 from collections.abc import Callable, Sequence
 from typing import Any
 
-__all__ = ["Command", "Console", "command", "visible"]
+from datakit.errors import visible
 
-_HIDDEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
+__all__ = ["Command", "Console", "command", "counted", "visible"]
 
 
 class Command:
@@ -41,12 +40,9 @@ def command(
     return lambda run: Command(configure, run)
 
 
-def visible(text: str) -> str:
-    """Returns a text with control and direction characters shown as `<U+202E>`.
-
-    Records are not trusted: their characters must not act on a terminal.
-    """
-    return _HIDDEN.sub(lambda match: f"<U+{ord(match[0]):04X}>", text)
+def counted(number: int, word: str) -> str:
+    """Returns `1 record`, `2 records`, `1,000 records`."""
+    return f"{number:,} {word}{'' if number == 1 else 's'}"
 
 
 class Console:

@@ -23,6 +23,7 @@ class Totals:
     """What a run asked for, answers from the log included."""
 
     requests: int = 0
+    answers: int = 0
     cached: int = 0
     refused: int = 0
     cut_short: int = 0
@@ -32,6 +33,7 @@ class Totals:
     def add(self, response: Response, cost: Decimal, cached: bool) -> None:
         """Counts one response."""
         self.requests += 1
+        self.answers += len(response.samples)
         self.cached += cached
         self.refused += sum(each.finish == "refused" for each in response.samples)
         self.cut_short += sum(each.finish == "length" for each in response.samples)

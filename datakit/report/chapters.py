@@ -184,7 +184,7 @@ def near_duplicates(about: About, facts: Facts) -> Markup:
         el("p", intro),
         same,
         el("div", charts, class_="grid") if charts else None,
-        el("h3", "The closest that differ"),
+        el("h3", "The closest"),
         [pair(each, facts.rivals.get(_of(each)), shown) for each in closest[:_PAIRS]],
     )
 

@@ -146,7 +146,7 @@ class _Collector:
         lang = str(record.meta.get("lang", ""))
         tags = _tags(record, near)
         kind = (tags, lang, record.meta.get("topic") or record.meta.get("step"))
-        self._kept.offer(str(kind), lambda: take(record, tags=tags))
+        self._kept.offer(clipped(kind), lambda: take(record, tags=tags))
 
     def _is_grown(self, record: Record) -> bool:
         """Whether it was made, or revised from one that was."""

@@ -206,13 +206,13 @@ def _licences(about: About, facts: Facts) -> Iterator[Finding]:
 
 
 def _unanswered(about: About, facts: Facts) -> Iterator[Finding]:
-    requests = about.cost.get("requests") or 0
+    answers = about.cost.get("answers") or about.cost.get("requests") or 0
     refused, cut = about.cost.get("refused") or 0, about.cost.get("cut_short") or 0
-    if refused + cut > LIMITS["unanswered"] * requests:
-        text = f"Of {requests:,} requests, {refused:,} were refused and {cut:,} cut short."
+    if refused + cut > LIMITS["unanswered"] * answers:
+        text = f"Of {answers:,} answers, {refused:,} were refused and {cut:,} cut short."
         reasons = {"refused", "cut_short"} & {reason for _, reason, _ in about.reasons}
         show = {"status": "dropped", "reason": min(reasons)} if reasons else {}
-        yield Finding(text, refused + cut, requests, KNOW, show)
+        yield Finding(text, refused + cut, answers, KNOW, show)
 
 
 _RULES: tuple[Rule, ...] = (

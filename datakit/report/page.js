@@ -18,7 +18,8 @@
   const open = new Set();
   const places = new Map();
   // As in records.py.
-  const address = (id) => `#record-${encodeURIComponent(id.toWellFormed())}`;
+  const wellFormed = (text) => (text.toWellFormed ? text.toWellFormed() : text);
+  const address = (id) => `#record-${encodeURIComponent(wellFormed(id))}`;
 
   rows.forEach((row, place) => {
     row.place = place;

@@ -101,6 +101,7 @@ def _cost(totals: Iterable[Totals]) -> dict[str, Any]:
     return {
         "usd": f"{sum((each.cost for each in every), start=0):.6f}",
         "requests": sum(each.requests for each in every),
+        "answers": sum(each.answers for each in every),
         "cached": sum(each.cached for each in every),
         "refused": sum(each.refused for each in every),
         "cut_short": sum(each.cut_short for each in every),

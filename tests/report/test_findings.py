@@ -104,9 +104,9 @@ def test_unknown_licences(tmp_path):
 
 
 def test_requests_without_an_answer(tmp_path):
-    cost = {"usd": "1.00", "requests": 100, "refused": 4, "cut_short": 6}
+    cost = {"usd": "1.00", "requests": 25, "answers": 100, "refused": 4, "cut_short": 6}
     found = texts(write_version(tmp_path, kept(20, lang="en"), cost=cost))
-    assert found == ["Of 100 requests, 4 were refused and 6 cut short."]
+    assert found == ["Of 100 answers, 4 were refused and 6 cut short."]
 
 
 def test_what_was_not_measured_is_told(tmp_path):
