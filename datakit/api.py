@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
@@ -29,6 +30,7 @@ from datakit.running.growth import Growth, Progress, grow
 from datakit.running.local import LocalEngine
 from datakit.running.pipeline import Pipeline
 from datakit.running.plan import History, Plan, history_of, make_plan
+from datakit.step import FileRef
 from datakit.store import Store, Version
 from datakit.store.manifest import manifest
 from datakit.store.store import is_reference
@@ -48,6 +50,7 @@ __all__ = [
 ]
 
 _LOG = "responses.jsonl"
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+\Z")
 
 
 @dataclass(frozen=True)
@@ -338,29 +341,28 @@ def _rows(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def open_input(
-    records: str | Iterable[Record | Mapping[str, Any]], *, store: str | Path | None = None
+    records: str | Iterable[Record | Mapping[str, Any]],
+    *,
+    store: str | Path | None = None,
+    fields: Mapping[str, str] | None = None,
 ) -> Iterator[Record]:
     """Yields the records of a version, a file, `-` (standard input) or a hub dataset.
 
     Args:
         records: Its reference or path; or records or dictionaries, which are given ids.
         store: The folder of versions.
+        fields: Our fields to the file's, such as `{"instruction": "question"}`.
     """
     if not isinstance(records, str):
         rows = (each.to_json() if isinstance(each, Record) else {**each} for each in records)
-        return identified(((f"[{at}]", row) for at, row in enumerate(rows, 1)), "records")
+        numbered = ((f"[{at}]", row) for at, row in enumerate(rows, 1))
+        return identified(numbered, "records", fields=fields)
     if is_reference(records) or (Path(records) / "manifest.json").is_file():
         return load(records, store=store).records()
-    if records != "-" and not os.path.exists(records) and _is_hub_id(records):
-        return iter(registry.find("source.hub")(id=records).read())
-    return read_records(records)
-
-
-def _is_hub_id(text: str) -> bool:
-    owner, _, name = text.partition("/")
-    return (
-        bool(owner and name) and "/" not in name and "." not in (owner[0], text[-6:-5], text[-5:-4])
-    )
+    if not os.path.exists(records) and _HUB_ID.match(records) and not FileRef(records).is_path:
+        hub: Iterator[Record] = registry.find("source.hub")(id=records, fields=fields).read()
+        return hub
+    return read_records(records, fields=fields)
 
 
 def dedup(

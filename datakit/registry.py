@@ -28,7 +28,7 @@ def add(name: str, cls: type) -> None:
         InputError: If another class has that name.
     """
     taken = _steps.get(name)
-    if taken is not None and taken.__qualname__ != cls.__qualname__:
+    if taken is not None and _where(taken) != _where(cls):
         raise InputError(f"the step {name!r} is registered twice: {_where(taken)}, {_where(cls)}")
     _steps[name] = cls
 
@@ -56,8 +56,10 @@ def load_all() -> None:
 def _load(point: EntryPoint) -> None:
     try:
         point.load()
-    except Exception as error:  # a foreign package may fail in any way
-        _problems.append(f"{point.value}: {type(error).__name__}: {error}")
+    except (Exception, SystemExit) as error:  # a foreign package may fail in any way
+        package = point.dist.name if point.dist else point.name
+        text = " ".join(str(error).split())
+        _problems.append(f"{package} ({point.value}): {type(error).__name__}: {text}")
 
 
 def plugin_problems() -> list[str]:
@@ -81,5 +83,7 @@ def find(name: str) -> type:
     load_all()
     if name not in _steps:
         hint = did_you_mean(name, _steps) or "; see: datakit steps"
+        if _problems:
+            hint += f" (not loaded: {'; '.join(_problems)})"
         raise InputError(f'unknown step "{name}"{hint}')
     return _steps[name]

@@ -14,6 +14,8 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import json
+import re
 import typing
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar, dataclass_transform
@@ -102,11 +104,7 @@ def convert(value: object, hint: object) -> Any:  # noqa: ANN401  the hint's typ
     try:
         return msgspec.convert(value, hint, dec_hook=_decode, strict=True)
     except msgspec.ValidationError as error:
-        choices = _choices(hint)
-        if choices and isinstance(value, str):
-            near = did_you_mean(value, choices)
-            raise ValueError(f'expected one of {", ".join(choices)}, got "{value}"{near}') from None
-        raise ValueError(_plain(str(error), value)) from None
+        raise ValueError(_plain(str(error), value, _choices(hint))) from None
 
 
 def _choices(hint: object) -> list[str]:
@@ -115,14 +113,58 @@ def _choices(hint: object) -> list[str]:
     return [each for part in typing.get_args(hint) for each in _choices(part)]
 
 
-def _plain(message: str, value: object) -> str:
-    message, _, path = message.partition(" - at `$")
-    for mark in ("`",):
-        message = message.replace(mark, "")
-    at = path.rstrip("`")
-    message = message[:1].lower() + message[1:].removesuffix(".")
-    shown = repr(value) if len(repr(value)) <= 40 else repr(value)[:37] + "..."
-    return f"{message}{f' at {at}' if at else ''} (it is {shown})"
+_KINDS = {
+    "int": "a whole number",
+    "float": "a number",
+    "str": "a text",
+    "bool": "true or false",
+    "array": "a list [...]",
+    "object": "a mapping {key: value}",
+    "null": "null",
+}
+_SIGNS = {">=": "of at least", "<=": "of at most", ">": "above", "<": "below"}
+_EXPECTED = re.compile(r"Expected `(?P<kind>[^`]+)`(?P<rest>.*?)(?:, got `[^`]+`)?")
+
+
+def _plain(message: str, value: object, choices: list[str]) -> str:
+    """Turns msgspec's message into a sentence of the words that a user of YAML has."""
+    message, _, path = message.partition(" - at `")
+    place = re.match(r"\$\[(\d+)\]`\Z", path)
+    if place and isinstance(value, list | tuple):
+        value, at = value[int(place[1])], f"item {int(place[1]) + 1} "
+    else:
+        at = "a key " if path.startswith("key`") else "a value inside " if path else ""
+    if choices and (isinstance(value, str) or message.startswith("Invalid enum value")):
+        given = str(value) if isinstance(value, str) else message.split("'")[1]
+        near = did_you_mean(given, choices)
+        return f'{at}must be one of {", ".join(choices)}, not "{given}"{near}'
+    match = _EXPECTED.fullmatch(message)
+    if match is None:
+        return f"{at}{message[:1].lower()}{message[1:]} (it is {_shown(value)})"
+    wanted = " or ".join(map(_wanted, match["kind"].split(" | "))) + _length(match["rest"])
+    hint = ""
+    if wanted.startswith("a text") and not isinstance(value, str | list | dict | None):
+        hint = "; put it in quotes"
+    return f"{at}must be {wanted}, not {_shown(value)}{hint}"
+
+
+def _wanted(kind: str) -> str:
+    name, *limits = kind.split()
+    words = _KINDS.get(name, name)
+    return " ".join([words, *(_SIGNS.get(each, each.removesuffix(".0")) for each in limits)])
+
+
+def _length(rest: str) -> str:
+    """Words the rest of msgspec's sentence: ` of length >= 1`, ` matching regex '...'`."""
+    rest = rest.replace("matching regex", "that matches").replace("`", "")
+    for sign, words in _SIGNS.items():
+        rest = rest.replace(f"of length {sign} ", f"of a length {words} ")
+    return rest
+
+
+def _shown(value: object) -> str:
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= 40 else text[:37] + "..."
 
 
 def _checked_init(cls: type) -> Callable[[Any], None]:
@@ -142,7 +184,10 @@ def _checked_init(cls: type) -> Callable[[Any], None]:
             try:
                 own(self)
             except ValueError as error:
-                wrong[""] = str(error)
+                # "field: what is wrong" belongs to the field.
+                key, mark, text = str(error).partition(": ")
+                own_field = bool(mark) and key in hints
+                wrong[key if own_field else ""] = text if own_field else str(error)
         if wrong:
             name = getattr(type(self), "step_name", type(self).__name__)
             lines = tuple(

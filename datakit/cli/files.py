@@ -29,8 +29,27 @@ from datakit.step import FileRef
 __all__ = ["contamination", "dedup", "filter"]
 
 
-def _in_out(parser: argparse.ArgumentParser) -> None:
+def _input(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("input", help="a version, a file, - (standard input) or a hub dataset")
+    parser.add_argument(
+        "--fields",
+        type=_fields,
+        metavar="OURS=THEIRS,...",
+        help="names of fields: instruction=question,output=answer",
+    )
+
+
+def _fields(text: str) -> dict[str, str]:
+    pairs = dict(pair.split("=", 1) for pair in text.split(",") if "=" in pair)
+    if len(pairs) != len(text.split(",")) or set(pairs) - {"instruction", "input", "output"}:
+        raise argparse.ArgumentTypeError(
+            f'"{text}" is not of the form instruction=question,input=context,output=answer'
+        )
+    return pairs
+
+
+def _in_out(parser: argparse.ArgumentParser) -> None:
+    _input(parser)
     parser.add_argument(
         "-o", "--output", required=True, metavar="OUT", help="JSONL, also .gz; or -"
     )
@@ -98,7 +117,9 @@ def filter(args: argparse.Namespace, console: Console) -> int:
 @contextmanager
 def _swept(args: argparse.Namespace, steps: Sequence[Any]) -> Iterator[Flow]:
     with tempfile.TemporaryDirectory(prefix="datakit-") as work:
-        flow = sweep(open_input(args.input, store=args.store), steps, Path(work))
+        flow = sweep(
+            open_input(args.input, store=args.store, fields=args.fields), steps, Path(work)
+        )
         _write(flow.kept.path, args.output)
         if args.dropped:
             _write(flow.dropped.path, args.dropped)
@@ -149,7 +170,7 @@ def _told(args: argparse.Namespace, flow: Flow, console: Console) -> None:
 
 
 def _contamination_args(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("input", help="a version, a file, - (standard input) or a hub dataset")
+    _input(parser)
     parser.add_argument(
         "--against", required=True, metavar="FILES", help="benchmark files, separated by commas"
     )
@@ -170,7 +191,7 @@ def contamination(args: argparse.Namespace, console: Console) -> int:
     overlap = open_overlap(*paths)
     count = 0
     found: list[tuple[Record, Match]] = []
-    for record in open_input(args.input, store=args.store):
+    for record in open_input(args.input, store=args.store, fields=args.fields):
         count += 1
         found += [(record, match) for match in overlap.matches(record)]
     hit = {record.id for record, match in found if match.side == "question"}

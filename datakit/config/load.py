@@ -11,9 +11,9 @@ from msgspec import Meta
 from datakit import registry
 from datakit.config.marks import Document, Path
 from datakit.errors import InputError, PipelineError, did_you_mean
-from datakit.llm.teacher import Teacher
+from datakit.llm.teacher import Teacher, check_budget
 from datakit.running.pipeline import Pipeline
-from datakit.step import FileRef, StepError, convert, hints_of, verb_of
+from datakit.step import FileRef, StepError, convert, hints_of, parameters, verb_of
 
 __all__ = ["KEYS", "load_pipeline", "parse_pipeline", "parse_step"]
 
@@ -42,11 +42,13 @@ def load_pipeline(path: str | File) -> Pipeline:
     """
     file = File(path)
     try:
+        if file.is_dir():
+            raise PipelineError(f"{path}: is a folder; name a pipeline file in it.")
         if file.stat().st_size > _MOST_BYTES:
             raise PipelineError(f"{path}: is not a pipeline: it is larger than 1 MiB.")
         raw = file.read_bytes()
     except FileNotFoundError:
-        near = did_you_mean(file.name, _yaml_files(file.parent))
+        near = did_you_mean(file.name, _files(file.parent, ".yaml", ".yml"))
         raise PipelineError(f"{path}: there is no such file{near or '.'}") from None
     except OSError as error:
         raise PipelineError(f"{path}: cannot be read: {error.strerror}.") from None
@@ -58,11 +60,15 @@ def load_pipeline(path: str | File) -> Pipeline:
     return parse_pipeline(text, name=str(path), folder=file.parent)
 
 
-def _yaml_files(folder: File) -> list[str]:
+def _files(folder: File, *endings: str) -> list[str]:
     try:
-        return [each.name for each in folder.iterdir() if each.suffix in (".yaml", ".yml")]
+        return [each.name for each in folder.iterdir() if not endings or each.suffix in endings]
     except OSError:
         return []
+
+
+def _sentence(text: str) -> str:
+    return text if text.endswith((".", "?", "!")) else f"{text}."
 
 
 def parse_pipeline(text: str, *, name: str = "pipeline", folder: str | File = ".") -> Pipeline:
@@ -102,7 +108,8 @@ class _Reader:
     def pipeline(self) -> Pipeline:
         value = self.doc.value
         if not isinstance(value, dict):
-            self.doc.wrong((), "a pipeline has keys: name, seeds or source, steps.")
+            what = "the file is empty" if value is None else "this is not a list of keys"
+            self.doc.wrong((), f"{what}; a pipeline has the keys name, seeds or source, and steps.")
             self.doc.raise_if_wrong()
         fields = self._plain(value)
         for key in ("seeds", "source"):
@@ -114,7 +121,7 @@ class _Reader:
             fields["budget"] = self.doc.raw.get(("budget",), "")
         fields["steps"] = self._steps(value.get("steps"))
         if "name" not in value:
-            self.doc.wrong((), "name is missing: the dataset's name.")
+            self.doc.wrong((), "name is missing: what the dataset is called, such as name: sql.")
         self.doc.raise_if_wrong()
         return self._whole(fields)
 
@@ -122,31 +129,46 @@ class _Reader:
         fields: dict[str, Any] = {}
         for key, given in value.items():
             if key not in KEYS and key not in _OWN:
-                near = did_you_mean(key, [*KEYS, *_OWN])
-                self.doc.wrong((key,), f"unknown key{near or '.'}", key=True)
+                known = [*KEYS, *_OWN]
+                near = did_you_mean(key, known) or f"; there are {', '.join(known)}."
+                self.doc.wrong((key,), f"unknown key{near}", key=True)
             elif key in KEYS:
                 try:
                     fields[key] = convert(given, KEYS[key])
                 except ValueError as error:
-                    self.doc.wrong((key,), f"{error}.")
+                    self.doc.wrong((key,), _sentence(str(error)))
         fields.pop("description", None)
         return fields
 
     def _whole(self, fields: dict[str, Any]) -> Pipeline:
         try:
-            return Pipeline(**fields, teachers=self.teachers, recipe=self.doc.text)
+            whole = Pipeline(**fields, teachers=self.teachers, recipe=self.doc.text)
         except PipelineError as error:
             for problem in error.problems:
                 key, _, text = problem.partition(": ")
-                self.doc.wrong((key,), f"{text}.")
+                self.doc.wrong((key,), _sentence(text))
+            self.doc.raise_if_wrong()
+            raise AssertionError("unreachable") from None
+        self._affordable(whole)
         self.doc.raise_if_wrong()
-        raise AssertionError("unreachable")
+        return whole
+
+    def _affordable(self, whole: Pipeline) -> None:
+        """Notes a budget that cannot be kept, once for each teacher whose price is not known."""
+        places: dict[Path, int] = {}
+        for at in whole.makers:
+            own: Path = ("steps", at, whole.steps[at].step_name, "teacher")
+            places.setdefault(own if at in self.teachers else ("teacher",), at)
+        for path, at in places.items():
+            try:
+                check_budget(whole.teacher_of(at), whole.cap)
+            except InputError as error:
+                self.doc.wrong(path, _sentence(str(error)))
 
     def _steps(self, given: Any) -> tuple[Any, ...]:  # noqa: ANN401
         if not isinstance(given, list) or not given:
-            self.doc.wrong(
-                ("steps",), "a list of steps is needed: - filter.length: {min_chars: 20}"
-            )
+            text = "a list of steps is needed, each on a line: - filter.length: {min_chars: 20}"
+            self.doc.wrong(("steps",), text)
             return ()
         built = []
         for at, each in enumerate(given):
@@ -162,7 +184,10 @@ class _Reader:
         elif isinstance(given, dict) and len(given) == 1:
             inner = next(iter(given.values()))
         else:
-            self.doc.wrong(path, "a step is one name with its values: filter.length: {...}")
+            several = isinstance(given, dict) and len(given) > 1
+            hint = " Is a - missing before the second?" if several else ""
+            text = f"a step is one name with its values: filter.length: {{min_chars: 20}}.{hint}"
+            self.doc.wrong(path, text)
             return None
         name = next(iter(given))
         at = (*path, name) if inner is not None or self.doc.has_key((*path, name)) else path
@@ -170,7 +195,9 @@ class _Reader:
         if cls is None:
             return None
         if verb_of(cls) == "read":
-            self.doc.wrong(at, f"{name} is a source: write it as source: or seeds:", key=True)
+            self.doc.wrong(
+                at, "this is a source; write it under source: or seeds:, not under steps.", key=True
+            )
             return None
         values = self._values(cls, inner, at)
         if values is None:
@@ -217,14 +244,16 @@ class _Reader:
         for spec in dataclasses.fields(cls):
             missing = spec.default is dataclasses.MISSING
             if missing and spec.default_factory is dataclasses.MISSING and spec.name not in values:
-                self.doc.wrong(at, f"{spec.name} is missing.", key=True)
+                what = next(each["text"] for each in parameters(cls) if each["name"] == spec.name)
+                text = f"{spec.name} is missing" + (f" ({what.rstrip('.')})." if what else ".")
+                self.doc.wrong(at, text, key=True)
         if len(self.doc.mistakes) > before:
             return None
         try:
             return cls(**values)
         except StepError as error:
             for key, text in error.fields.items():
-                self.doc.wrong((*at, key) if key else at, f"{text}.")
+                self.doc.wrong((*at, key) if key else at, _sentence(text))
             return None
 
     def _resolve(self, value: Any, path: Path) -> Any:  # noqa: ANN401
@@ -234,8 +263,11 @@ class _Reader:
             return value
         file = self.folder / File(value).expanduser()
         if not file.is_file():
-            what = "is a folder, not a file" if file.is_dir() else "there is no such file"
-            self.doc.wrong(path, f"{what}: {file}")
+            if file.is_dir():
+                self.doc.wrong(path, f"{file} is a folder; name a file in it.")
+            else:
+                near = did_you_mean(file.name, _files(file.parent))
+                self.doc.wrong(path, _sentence(f"there is no such file: {file}{near}"))
         return str(file.resolve())
 
     def _source(self, given: Any, path: Path) -> Any:  # noqa: ANN401
@@ -251,7 +283,8 @@ class _Reader:
             if found is None:
                 return None
             if verb_of(found) != "read":
-                self.doc.wrong((*path, name), f"{name} is not a source.", key=True)
+                text = "this is not a source, such as source.jsonl: {path: data.jsonl}."
+                self.doc.wrong((*path, name), text, key=True)
                 return None
             values = self._values(found, inner, (*path, name))
             return None if values is None else self._object(found, values, (*path, name))
@@ -268,4 +301,8 @@ class _Reader:
             raw = self.doc.raw
             values["price"] = {key: raw.get((*path, "price", key), "") for key in price}
         teacher: Teacher | None = self._object(Teacher, values, path)
+        if teacher and teacher.provider == "embedded" and teacher.model:
+            if not teacher.model.is_path:
+                text = f"the embedded model is a .gguf file: write ./{teacher.model}.gguf."
+                self.doc.wrong((*path, "model"), text)
         return teacher

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 import yaml
 
-from datakit.errors import PipelineError
+from datakit.errors import PipelineError, visible
 
 __all__ = ["Document", "Path"]
 
@@ -17,6 +17,9 @@ Path = tuple[str | int, ...]
 
 # More than any pipeline has; nested aliases could ask for billions.
 _MOST_NODES = 20_000
+_MOST_SHOWN = 20
+_COLUMNS = 110
+_BEFORE = 60
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,12 @@ class Document:
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
             at = _Mark(mark.line, mark.column, 1) if mark else _Mark(0, 0, 1)
-            document._add(at, f"not YAML: {error.problem or error.context}.")
+            document._add(at, _reason(error))
+        except yaml.reader.ReaderError as error:
+            line = text.count("\n", 0, error.position)
+            column = error.position - (text.rfind("\n", 0, error.position) + 1)
+            code = f"U+{ord(error.character):04X}"
+            document._add(_Mark(line, column, 1), f"not YAML: the character {code} is not allowed.")
         except yaml.YAMLError as error:
             document._add(_Mark(0, 0, 1), f"not YAML: {' '.join(str(error).split())}.")
         except RecursionError:
@@ -90,7 +98,14 @@ class Document:
         try:
             return loader.construct_object(node)
         except (yaml.YAMLError, ValueError):
-            self._add(self._values[path], f'"{node.value}" is not a plain value.')
+            shown = node.value if len(node.value) <= 40 else node.value[:37] + "..."
+            if node.tag.startswith("tag:yaml.org,2002:") and "python" not in node.tag:
+                kind = node.tag.removeprefix("tag:yaml.org,2002:")
+                text = f"{shown} cannot be read as {kind}. If it is a text, put it in quotes."
+            else:
+                text = f"the tag {node.tag} is not read; write a plain value."
+            dotted = ".".join(map(str, path))
+            self._add(self._values[path], f"{dotted}: {text}" if dotted else text)
             return None
         finally:
             loader.dispose()
@@ -128,11 +143,10 @@ class Document:
         lines = self.text.splitlines()
         if mark.line < len(lines):
             source = lines[mark.line]
-            shown, column = _around(source, mark.column)
+            shown, before, under = _around(source, mark.column, mark.length)
             gutter = f"  {mark.line + 1} | "
-            carets = "^" * max(1, min(mark.length, len(shown) - column))
-            head += f"\n{gutter}{shown}\n{' ' * (len(gutter) - 2)}| {' ' * column}{carets}"
-        self.mistakes.append((mark.line, head))
+            head += f"\n{gutter}{shown}\n{' ' * (len(gutter) - 2)}| {' ' * before}{'^' * under}"
+        self.mistakes.append((mark.line, visible(head)))
 
     def raise_if_wrong(self, others: Iterable[str] = ()) -> None:
         """Raises all mistakes at once, in the order of the file.
@@ -142,12 +156,36 @@ class Document:
         """
         lines = [text for _, text in sorted(self.mistakes, key=lambda each: each[0])]
         lines += list(others)
+        if len(lines) > _MOST_SHOWN:
+            lines[_MOST_SHOWN:] = [f"{self.name}: and {len(lines) - _MOST_SHOWN} more mistakes."]
         if lines:
             raise PipelineError(lines)
 
 
-def _around(line: str, column: int) -> tuple[str, int]:
-    # Long lines are cut to what is near the caret; what a terminal would act on is not shown.
-    start = max(0, column - 60) if len(line) > 110 else 0
-    shown = re.sub(r"[^\x20-\x7e\xa0-\uffff]|[\u200e\u200f\u202a-\u202e\u2066-\u2069]", " ", line)
-    return shown[start : start + 110], column - start
+def _reason(error: yaml.MarkedYAMLError) -> str:
+    problem = error.problem or error.context or ""
+    if "'\\t'" in problem:
+        return "not YAML: a tab cannot stand here. Indent with spaces."
+    if "another document" in problem:
+        return "a second document begins here (---); a pipeline is one document."
+    return f"not YAML: {problem}."
+
+
+def _around(line: str, column: int, length: int) -> tuple[str, int, int]:
+    """Returns what is near the caret, how far it stands from the left, and how wide it is."""
+    start = max(0, column - _BEFORE) if len(line) > _COLUMNS else 0
+    shown = "".join(map(_harmless, line[start : start + _COLUMNS]))
+    place = column - start
+    return shown, _cells(shown[:place]), max(1, _cells(shown[place : place + length]))
+
+
+def _harmless(character: str) -> str:
+    # A terminal would act on it, or show it wider or narrower than the caret expects.
+    hidden = unicodedata.category(character) in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
+    return " " if hidden else character
+
+
+def _cells(text: str) -> int:
+    """Returns the columns that a terminal gives to a text."""
+    wide = sum(unicodedata.east_asian_width(each) in "WF" for each in text)
+    return len(text) + wide - sum(unicodedata.category(each) in ("Mn", "Me") for each in text)

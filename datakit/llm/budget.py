@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -11,8 +12,6 @@ from datakit.llm.request import Request, Usage
 __all__ = ["Budget", "Price", "dollars"]
 
 _MILLION = Decimal(1_000_000)
-# Fewer characters per token than any tokenizer in use needs for prose or code.
-_CHARS_PER_TOKEN = 2
 
 
 def dollars(text: str) -> Decimal:
@@ -43,12 +42,15 @@ class Price:
 
     def most(self, request: Request) -> Decimal:
         """Returns the most that a request can cost."""
-        usage = Usage(request.chars // _CHARS_PER_TOKEN + 16, request.n * request.max_tokens)
-        return self.of(usage)
+        return self.of(Usage(request.most_input_tokens, request.n * request.max_tokens))
 
 
 class Budget:
     """A hard cap. A request reserves its highest cost before it is sent.
+
+    Requests are let through in the order in which they ask, and one that may not fit waits for the
+    real cost of those before it. So where the cap is reached does not depend on how many requests
+    are in flight. After the first that does not fit, none is let through.
 
     Args:
         cap: US dollars, or None for no cap.
@@ -57,22 +59,47 @@ class Budget:
     def __init__(self, cap: Decimal | None) -> None:
         self.cap = cap
         self.spent = Decimal(0)
-        self._reserved = Decimal(0)
+        self.reserved = Decimal(0)
+        self._reached: BudgetError | None = None
+        self._turn = asyncio.Lock()
+        self._settled = asyncio.Event()
 
-    def reserve(self, amount: Decimal) -> None:
+    async def reserve(self, amount: Decimal) -> None:
         """Sets the highest cost of a request aside.
 
         Raises:
-            BudgetError: If it could pass the cap.
+            BudgetError: If it could pass the cap, or another could have before.
         """
-        if self.cap is not None and self.spent + self._reserved + amount > self.cap:
-            raise BudgetError(
-                f"The budget of ${self.cap} is reached: ${self.spent:.4f} are spent and the next "
-                f"request may cost ${amount:.4f}. Raise it with --budget to go on from here."
-            )
-        self._reserved += amount
+        async with self._turn:
+            while self.reserved and not self._reached and not self._fits(amount):
+                self._settled.clear()
+                await self._settled.wait()
+            if not self._reached and not self._fits(amount):
+                self._reached = BudgetError(
+                    f"The budget of ${self.cap} is reached: ${self.spent:.4f} are spent and the "
+                    f"next request may cost ${amount:.4f}. Raise it with --budget to go on from "
+                    "here."
+                )
+            if self._reached:
+                raise self._reached
+            self.reserved += amount
+
+    async def paid(self, cost: Decimal) -> None:
+        """Counts, in its turn, an answer that an earlier run has paid for.
+
+        Raises:
+            BudgetError: If the cap was reached before it.
+        """
+        async with self._turn:
+            if self._reached:
+                raise self._reached
+            self.spent += cost
 
     def settle(self, reserved: Decimal, cost: Decimal) -> None:
         """Replaces what was set aside by what it did cost."""
-        self._reserved -= reserved
+        self.reserved -= reserved
         self.spent += cost
+        self._settled.set()
+
+    def _fits(self, amount: Decimal) -> bool:
+        return self.cap is None or self.spent + self.reserved + amount <= self.cap

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from datakit.errors import ProviderError, RequestError
+from datakit.errors import DatakitError, RequestError
 from datakit.llm.budget import Budget, Price
 from datakit.llm.log import ResponseLog, request_key
 from datakit.llm.request import Provider, Request, Response, Sample, Usage
@@ -70,7 +70,7 @@ class Client:
         self._budget = budget
         self._slots = asyncio.Semaphore(concurrency)
         self._identity = provider.identity()
-        self._failed: ProviderError | None = None
+        self._failed: DatakitError | None = None
 
     def key(self, request: Request, occurrence: str) -> str:
         """Returns the key of a request in the log."""
@@ -86,30 +86,35 @@ class Client:
         Raises:
             BudgetError: Before anything is sent.
             ProviderError: If the provider fails for good; then for all later requests as well.
+            StoreError: If the answer cannot be kept; then for all later requests as well.
         """
         response = self._log.get(key)
         cached = response is not None
         if response is None:
-            async with self._slots:
-                response = await self._send(key, request)
-        cost = self._price.of(response.usage)
+            response = await self._send(key, request)
+            cost = self._price.of(response.usage)
+        else:
+            cost = self._price.of(response.usage)
+            await self._budget.paid(cost)
         self.totals.add(response, cost, cached)
         return response, cost
 
     async def _send(self, key: str, request: Request) -> Response:
-        if self._failed is not None:
-            raise self._failed
         most = self._price.most(request)
-        self._budget.reserve(most)
+        await self._budget.reserve(most)
         cost = Decimal(0)
         try:
-            response = await self.provider.send(request)
-            cost = self._price.of(response.usage)
-            self._log.append(key, request, response)
-            return response
+            async with self._slots:
+                if self._failed is not None:
+                    raise self._failed
+                response = await self.provider.send(request)
+                cost = self._price.of(response.usage)
+                self._log.append(key, request, response)
+                return response
         except RequestError:
             raise
-        except ProviderError as error:
+        except DatakitError as error:
+            # What can neither be asked nor be kept is not paid for again and again.
             self._failed = error
             raise
         finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Protocol, Self
@@ -50,6 +51,15 @@ class Request:
     def chars(self) -> int:
         """Length of all texts that are sent, in characters."""
         return len(self.prompt or "") + sum(len(each["content"]) for each in self.messages)
+
+    @property
+    def most_input_tokens(self) -> int:
+        """More tokens than any tokenizer makes of what is sent: one for each byte of it."""
+        texts = [self.prompt or "", *(each["content"] for each in self.messages)]
+        if self.schema is not None:
+            texts.append(json.dumps(self.schema))
+        sent = sum(len(text.encode("utf-8", "surrogatepass")) for text in texts)
+        return sent + 8 * len(self.messages) + 16
 
 
 @dataclass(frozen=True)

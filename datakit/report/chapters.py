@@ -1,4 +1,4 @@
-"""The chapters about the records: what was dropped, length, language, near-duplicates."""
+"""The chapters about the records: drops, length, language, near-duplicates, contamination."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from collections import Counter
 from collections.abc import Collection
 
 from datakit.language import UNKNOWN
-from datakit.report.about import About, percent
+from datakit.report.about import About, kind_of, percent
 from datakit.report.charts import Bar, Bin, bars, bins, histogram, table
 from datakit.report.evidence import example, pair
 from datakit.report.facts import Facts
 from datakit.report.markup import Child, Markup, el, quote
 from datakit.report.sample import FIELDS, Sample
 
-__all__ = ["dropped", "languages", "lengths", "near_duplicates"]
+__all__ = ["contamination", "dropped", "languages", "lengths", "near_duplicates"]
 
 _GROUPS = 24
 _EXAMPLES = 3
@@ -186,6 +186,34 @@ def near_duplicates(about: About, facts: Facts) -> Markup:
         el("div", charts, class_="grid") if charts else None,
         el("h3", "The closest"),
         [pair(each, facts.rivals.get(_of(each)), shown) for each in closest[:_PAIRS]],
+    )
+
+
+def contamination(about: About, facts: Facts) -> Markup:
+    """Returns which benchmarks the records were compared with, and what was found."""
+    rows = [row for row in about.funnel if kind_of(row.step) == "contamination"]
+    if not rows:
+        note = "Not measured: no step of this pipeline compares records with a benchmark."
+        return _chapter("contamination", "Contamination", el("p", note, class_="none"))
+    files = [
+        (each["path"], each["sha256"][:16])
+        for each in about.manifest.get("inputs", ())
+        if kind_of(each["step"]) == "contamination"
+    ]
+    told = []
+    for row in rows:
+        found = f"{row.lost:,} held an item and left" if row.lost else "none held an item"
+        plural = "" if row.came == 1 else "s"
+        told.append(el("p", f"{row.step} compared {row.came:,} record{plural}; {found}."))
+    counts = [Bar(name or "a benchmark", n) for name, n in facts.benchmarks.most_common(12)]
+    return _chapter(
+        "contamination",
+        "Contamination",
+        told,
+        bars("Records by benchmark", counts, max(n for _, n in facts.benchmarks.items()), "records")
+        if counts
+        else None,
+        table(("benchmark", "SHA-256"), files) if files else None,
     )
 
 

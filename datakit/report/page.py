@@ -20,6 +20,7 @@ _CHAPTERS = {
     "length": "Length",
     "language": "Language",
     "near-duplicates": "Near-duplicates",
+    "contamination": "Contamination",
     "records-chapter": "Records",
     "provenance": "Where it came from",
 }
@@ -43,6 +44,7 @@ def render(version: Version) -> str:
             chapters.lengths(about, facts),
             chapters.languages(about, facts),
             chapters.near_duplicates(about, facts),
+            chapters.contamination(about, facts),
             records.chapter(about, facts),
             provenance.chapter(about),
         ),

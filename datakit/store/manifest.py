@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import platform
 import sqlite3
 import sys
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -69,6 +70,7 @@ def manifest(
         "parents": [],
         "seeds": start if pipeline.seeds is not None else None,
         "sources": [start] if pipeline.source is not None else [],
+        "inputs": list(_inputs(pipeline)),
         "funnel": [row.to_json() for row in flow.rows],
         "cost": _cost(totals),
         "teachers": [
@@ -83,6 +85,17 @@ def manifest(
         "ended": ended,
         "interrupted": "budget" if ended == "budget" else None,
     }
+
+
+def _inputs(pipeline: Pipeline) -> Iterator[dict[str, str]]:
+    """Yields the files that steps read, such as benchmarks."""
+    for step in pipeline.steps:
+        for spec in dataclasses.fields(step):
+            value = getattr(step, spec.name)
+            for each in value if isinstance(value, tuple) else (value,):
+                if isinstance(each, FileRef) and each.is_path:
+                    name = each.rpartition("/")[2]
+                    yield {"step": step.step_name, "path": name, "sha256": file_sha256(each)}
 
 
 def _source(source: Any, records: int) -> dict[str, Any]:  # noqa: ANN401

@@ -54,13 +54,25 @@ class Page(HTMLParser):
 def test_the_page_has_all_chapters_in_order(tmp_path):
     text = render(grown(tmp_path))
     page = Page(text)
-    order = "funnel findings dropped length language near-duplicates records-chapter provenance"
+    names = "funnel findings dropped length language near-duplicates contamination"
+    order = f"{names} records-chapter provenance"
     assert [id for id in page.ids if id in order.split()] == order.split()
     assert len(page.ids) == len(set(page.ids))
     words = " ".join("".join(page.text).split())
     assert "2 seeds and 2 records grown from them by some-model in 2 rounds." in words
     assert "kept of 5 candidates40 %" in words
     assert "datakit verify sql@v3" in words
+
+
+def test_the_contamination_chapter_says_what_was_compared(tmp_path):
+    funnel = [row("contamination.by_length", 1)]
+    inputs = [{"step": "contamination.by_length", "path": "gsm8k.jsonl", "sha256": "ab" * 32}]
+    version = write_version(tmp_path / "v3", [seed("s1")], funnel=funnel, inputs=inputs)
+    words = " ".join(" ".join(Page(render(version)).text).split())
+    assert "contamination.by_length compared 1 record; none held an item." in words
+    assert "gsm8k.jsonl abababababababab" in words
+    bare = write_version(tmp_path / "v4", [seed("s1")], funnel=[row("filter.length", 1)])
+    assert "no step of this pipeline compares records with a benchmark" in render(bare)
 
 
 def test_headings_never_skip_a_level(tmp_path):
