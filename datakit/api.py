@@ -14,7 +14,7 @@ from typing import Any
 
 from datakit import registry
 from datakit.config import load_pipeline, parse_step
-from datakit.errors import InputError, StoreError
+from datakit.errors import BudgetError, InputError, StoreError
 from datakit.fingerprint import EXCLUDED
 from datakit.llm.budget import Budget
 from datakit.llm.client import Client
@@ -92,6 +92,7 @@ def run(
     Raises:
         InputError: With all that is wrong; nothing is written and nothing is spent then.
         ProviderError: If a provider failed for good; what it answered is saved.
+        BudgetError: If the budget was reached before and is no higher now.
     """
     return execute(
         pipeline, store=store, name=name, budget=budget, limit=limit, fresh=fresh, tell=tell
@@ -125,9 +126,9 @@ def execute(
 
 
 def _same(version: Version, recipe_hash: str) -> bool:
-    if version.manifest["recipe_hash"] != recipe_hash or version.manifest["interrupted"]:
+    if version.verify() or version.manifest["recipe_hash"] != recipe_hash:
         return False
-    return not version.verify()
+    return not version.manifest["interrupted"]
 
 
 def adjusted(
@@ -177,7 +178,8 @@ def _key(teacher: Teacher) -> Any:  # noqa: ANN401
 
 
 def _who(provider: Provider) -> dict[str, Any]:
-    return {key: value for key, value in provider.identity().items() if key not in EXCLUDED}
+    known = {**provider.identity(), "form": provider.form}
+    return {key: value for key, value in known.items() if key not in EXCLUDED}
 
 
 def _write(
@@ -214,9 +216,19 @@ def _write(
             pipeline, flow, growth, totals, recipe_hash=recipe_hash, started_from=started
         )
         written = draft.write(whole, flow.kept.path, flow.dropped.path)
+        if growth and growth.ended == "budget" and _is_there(store, written):
+            raise BudgetError(growth.message)
         draft.add("report.html", render(written))
         draft.add("README.md", card(written))
         return Run(draft.publish(), new=True, growth=growth)
+
+
+def _is_there(store: Store, written: Version) -> bool:
+    keys = ("recipe_hash", "data_sha256", "dropped_sha256")
+    return any(
+        not last.verify() and all(last.manifest[key] == written.manifest[key] for key in keys)
+        for last in store.versions(written.name)[-1:]
+    )
 
 
 def _limited(pipeline: Pipeline) -> Iterator[Record]:

@@ -20,6 +20,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable
+from typing import Any
 
 __all__ = [
     "BudgetError",
@@ -37,7 +38,7 @@ __all__ = [
 ]
 
 # Control and format characters (but not tab and newline), line separators, lone surrogates, tags.
-_HIDDEN = re.compile(
+HIDDEN = re.compile(
     r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f"
     r"\ufeff\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f]"
 )
@@ -48,7 +49,7 @@ def visible(text: str) -> str:
 
     Files and records are not trusted: their characters must not act on a terminal.
     """
-    return _HIDDEN.sub(lambda match: f"<U+{ord(match[0]):04X}>", text)
+    return HIDDEN.sub(lambda match: f"<U+{ord(match[0]):04X}>", text)
 
 
 class DatakitError(Exception):
@@ -65,7 +66,7 @@ class DatakitError(Exception):
         self.problems = tuple(map(visible, listed))
         super().__init__("\n".join(self.problems))
 
-    def __reduce__(self) -> tuple[type[DatakitError], tuple[tuple[str, ...]]]:
+    def __reduce__(self) -> tuple[type[DatakitError], tuple[Any, ...]]:
         return type(self), (self.problems,)
 
 
@@ -125,6 +126,9 @@ class RequestError(ProviderError):
     def __init__(self, problems: str | Iterable[str], reason: str = "bad_request") -> None:
         super().__init__(problems)
         self.reason = reason
+
+    def __reduce__(self) -> tuple[type[RequestError], tuple[Any, ...]]:
+        return type(self), (self.problems, self.reason)
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -8,11 +8,14 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from collections.abc import Mapping
+from datetime import date, time
+from decimal import Decimal
+from enum import Enum
 from functools import lru_cache
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
-from datakit.record import Record, digest
+from datakit.record import Record, canonical, digest
 from datakit.step import FileRef
 
 __all__ = ["EXCLUDED", "HASH_VERSION", "file_sha256", "identity", "made_id", "source_id"]
@@ -63,6 +66,12 @@ def identity(thing: object) -> Any:  # noqa: ANN401  any JSON value
         return {str(key): identity(value) for key, value in thing.items()}
     if isinstance(thing, list | tuple):
         return [identity(value) for value in thing]
+    if isinstance(thing, set | frozenset):
+        return sorted((identity(value) for value in thing), key=canonical)
+    if isinstance(thing, Enum):
+        return identity(thing.value)
+    if isinstance(thing, Decimal | PurePath | date | time):
+        return str(thing)
     if isinstance(thing, FileRef) and thing.is_path and Path(thing).is_file():
         return {"sha256": file_sha256(thing)}
     return str(thing) if isinstance(thing, FileRef) else thing

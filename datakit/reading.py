@@ -9,16 +9,26 @@ import csv
 import gzip
 import io
 import json
+import os
+import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import date, datetime, time
+from decimal import Decimal
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
-from datakit.errors import InputError, MissingExtraError, RecordError, did_you_mean
+from datakit.errors import (
+    DatakitError,
+    InputError,
+    MissingExtraError,
+    RecordError,
+    did_you_mean,
+)
 from datakit.fingerprint import source_id
 from datakit.record import Record
 
-__all__ = ["MAX_LINE", "parse_object", "read_records", "read_rows"]
+__all__ = ["MAX_LINE", "identified", "parse_object", "plain_row", "read_records", "read_rows"]
 
 # A longer line is a broken file (a missing newline), not a record; it would only eat memory.
 MAX_LINE = 16 * 2**20
@@ -41,8 +51,24 @@ class _Problems:
 
     def raise_if_any(self) -> None:
         if self.lines:
-            more = "only the first mistakes are shown" if len(self.lines) >= _SHOWN else ""
-            raise RecordError([*self.lines[:_SHOWN], *([more] if more else [])])
+            more = ["Only the first mistakes are shown."] if len(self.lines) >= _SHOWN else []
+            raise RecordError([*sorted(self.lines[:_SHOWN], key=_place), *more])
+
+
+def _place(problem: str) -> tuple[int, ...]:
+    """Returns the numbers of `file:line:column`, to sort by."""
+    match = re.search(r":\[?(\d+)\]?(?::(\d+))?: ", problem)
+    return tuple(int(each) for each in match.groups("0")) if match else (0,)
+
+
+def _shown(path: str) -> str:
+    """Returns a path as messages show it: relative to the current folder, where it is in it."""
+    if path == "-":
+        return "standard input"
+    try:
+        return str(Path(path).relative_to(Path.cwd())) if os.path.isabs(path) else path
+    except (OSError, ValueError):
+        return path
 
 
 def _open(path: str) -> IO[bytes]:
@@ -55,11 +81,12 @@ def _open(path: str) -> IO[bytes]:
     except FileNotFoundError:
         folder = Path(path).parent
         near = did_you_mean(Path(path).name, _names(folder))
-        raise InputError(f"{path}: there is no such file{near or '.'}") from None
+        raise InputError(f"{_shown(path)}: there is no such file{near or '.'}") from None
     except IsADirectoryError:
-        raise InputError(f"{path}: is a folder; name a file in it.") from None
+        raise InputError(f"{_shown(path)}: is a folder; name a file in it.") from None
     except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror or error}.") from None
+        why = error.strerror or str(error)
+        raise InputError(f"{_shown(path)}: cannot be read: {why}.") from None
     if path.endswith(".gz"):
         return gzip.open(file)  # type: ignore[return-value]
     if path.endswith(".zst"):
@@ -84,23 +111,25 @@ def _open_zst(file: IO[bytes]) -> IO[bytes]:
 
 
 def _lines(path: str) -> Iterator[tuple[int, bytes]]:
+    shown = _shown(path)
     with _open(path) as file:
         number = 0
         while True:
             try:
                 line = file.readline(MAX_LINE + 1)
             except Exception as error:  # gzip, zlib and zstandard each have their own
-                raise RecordError(f"{path}:{number + 1}: damaged file: {error}.") from None
+                why = str(error).rstrip(".")
+                raise RecordError(f"{shown}:{number + 1}: the file is damaged: {why}.") from None
             if not line:
                 return
             number += 1
             if number == 1:
-                if line.startswith(_BOM_16):
-                    raise RecordError(f"{path}:1: the file is UTF-16. Save it as UTF-8.")
+                if line.startswith(_BOM_16) or b"\0" in line[:2]:
+                    raise RecordError(f"{shown}:1: the file is UTF-16. Save it as UTF-8.")
                 line = line.removeprefix(b"\xef\xbb\xbf")
             if len(line) > MAX_LINE:
                 raise RecordError(
-                    f"{path}:{number}: the line is longer than {MAX_LINE // 2**20} MiB. "
+                    f"{shown}:{number}: the line is longer than {MAX_LINE // 2**20} MiB. "
                     "Is a newline missing between records?"
                 )
             yield number, line
@@ -131,6 +160,13 @@ def _constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not a JSON value")
 
 
+def _integer(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise ValueError(f"a number has {len(text)} digits; that is too many") from None
+
+
 def _number(text: str) -> float:
     value = float(text)
     if value in (float("inf"), float("-inf")):
@@ -139,18 +175,29 @@ def _number(text: str) -> float:
 
 
 _DECODER = json.JSONDecoder(
-    object_pairs_hook=_unique, parse_constant=_constant, parse_float=_number
+    object_pairs_hook=_unique,
+    parse_constant=_constant,
+    parse_float=_number,
+    parse_int=_integer,
 )
+# What `json` says, and what it means to the one who has to mend the line.
+_HINTS = {
+    "Extra data": "more follows after the record. Is a newline missing?",
+    "Expecting property name enclosed in double quotes": "a key in double quotes is expected here",
+    "Invalid control character at": "a line break or tab in a text must be written as \\n or \\t",
+}
 
 
-def _parse(text: str, where: str) -> Any:  # noqa: ANN401  any JSON value
+def _parse(text: str, where: str, *, one_line: bool = True) -> Any:  # noqa: ANN401  any JSON value
     try:
         return _DECODER.decode(text)
     except json.JSONDecodeError as error:
-        at = f"{where}:{error.colno}" if error.lineno == 1 else where
-        raise RecordError(f"{at}: not JSON: {error.msg.lower()}.") from None
+        # `where` of a line of JSONL has the line already.
+        at = f"{where}:{error.colno}" if one_line else f"{where}:{error.lineno}:{error.colno}"
+        why = _HINTS.get(error.msg, error.msg[:1].lower() + error.msg[1:])
+        raise RecordError(f"{at}: not JSON: {why.rstrip('.')}.") from None
     except ValueError as error:
-        raise RecordError(f"{where}: {str(error).partition(';')[0]}.") from None
+        raise RecordError(f"{where}: {error}.") from None
     except RecursionError:
         raise RecordError(f"{where}: nested too deeply.") from None
 
@@ -192,11 +239,17 @@ def read_rows(path: str) -> Iterator[Row]:
 
 def _jsonl(path: str) -> Iterator[Row]:
     problems = _Problems()
-    shown = "standard input" if path == "-" else path
+    shown, first = _shown(path), True
     for number, line in _lines(path):
         if not line.strip():
             continue
         where = f"{shown}:{number}"
+        if first and line.strip() in (b"[", b"{", b"[{"):
+            raise RecordError(
+                f"{where}: the record does not end in its line. JSONL has one record in each "
+                "line; a list of records over many lines is a .json file."
+            )
+        first = False
         try:
             row = parse_object(line.rstrip(b"\r\n"), where)
         except RecordError as error:
@@ -207,64 +260,143 @@ def _jsonl(path: str) -> Iterator[Row]:
 
 
 def _json(path: str) -> Iterator[Row]:
+    shown = _shown(path)
     with _open(path) as file:
-        raw = file.read().removeprefix(b"\xef\xbb\xbf")
-    value = _parse(_decode(raw, path), path)
+        try:
+            raw = file.read().removeprefix(b"\xef\xbb\xbf")
+        except Exception as error:  # as in _lines
+            raise RecordError(f"{shown}: the file is damaged: {error}.") from None
+    if raw.startswith(_BOM_16) or b"\0" in raw[:2]:
+        raise RecordError(f"{shown}: the file is UTF-16. Save it as UTF-8.")
+    if not raw.strip():
+        return
+    value = _parse(_decode(raw, shown), shown, one_line=False)
     if not isinstance(value, list):
-        raise RecordError(f"{path}: a .json file holds a list of records, not {_kind(value)}.")
+        raise RecordError(f"{shown}: a .json file holds a list of records, not {_kind(value)}.")
     problems = _Problems()
     for number, row in enumerate(value, 1):
+        where = f"{shown}:[{number}]"
         if isinstance(row, dict):
-            yield f"{path}:[{number}]", row
+            yield where, row
         else:
-            problems.add(RecordError(f"{path}:[{number}]: not an object but {_kind(row)}."))
+            problems.add(RecordError(f"{where}: a record is an object {{...}}, not {_kind(row)}."))
     problems.raise_if_any()
 
 
 def _csv(path: str) -> Iterator[Row]:
     csv.field_size_limit(MAX_LINE)
-    lines = (_decode(raw, f"{path}:{number}") for number, raw in _lines(path))
-    reader = csv.DictReader(lines, strict=True)
+    shown = _shown(path)
+    lines = (_decode(raw, f"{shown}:{number}") for number, raw in _lines(path))
+    problems = _Problems()
+    header: list[str] = []
     try:
-        for row in reader:
-            if None in row or None in row.values():
-                raise RecordError(f"{path}:{reader.line_num}: more or fewer cells than columns.")
-            yield f"{path}:{reader.line_num}", row
-    except csv.Error as error:
-        raise RecordError(f"{path}:{reader.line_num}: not CSV: {error}.") from None
+        for number, cells in _numbered(csv.reader(lines, strict=True), shown):
+            where = f"{shown}:{number}"
+            if not header:
+                header = _header(cells, where)
+            elif len(cells) != len(header):
+                counts = f"the row has {len(cells)} of the header's {len(header)} cells"
+                problems.add(RecordError(f"{where}: {counts}. Is a comma or a quote missing?"))
+            else:
+                yield where, dict(zip(header, cells, strict=True))
+    except RecordError as error:
+        problems.add(error)
+    problems.raise_if_any()
+
+
+def _numbered(rows: Any, shown: str) -> Iterator[tuple[int, list[str]]]:  # noqa: ANN401  _csv.reader
+    """Yields the rows that are not blank, each with the number of the line where it begins."""
+    while True:
+        begins = rows.line_num + 1
+        try:
+            cells = next(rows)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            why = str(error)
+            if "end of data" in why or "field limit" in why:
+                why = "a quote that is opened here is never closed"
+            raise RecordError(f"{shown}:{begins}: not CSV: {why}.") from None
+        if cells:
+            yield begins, cells
+
+
+def _header(cells: list[str], where: str) -> list[str]:
+    for name in cells:
+        if cells.count(name) > 1:
+            raise RecordError(f"{where}: the column {json.dumps(name)} is there twice.")
+    return cells
 
 
 def _parquet(path: str) -> Iterator[Row]:
     try:
+        import pyarrow
         import pyarrow.parquet as parquet
     except ImportError:
         raise MissingExtraError.of("pyarrow", "files", "Reading Parquet") from None
-    try:
-        with _open(path) as file:
-            number = 0
+    shown = _shown(path)
+    with _open(path) as file:
+        number = 0
+        try:
             for batch in parquet.ParquetFile(file).iter_batches():
                 for row in batch.to_pylist():
                     number += 1
-                    yield f"{path}:{number}", row
-    except (OSError, ValueError) as error:
-        raise RecordError(f"{path}: not Parquet: {str(error).partition(chr(10))[0]}.") from None
+                    where = f"{shown}:{number}"
+                    yield where, plain_row(row, where)
+        except DatakitError:
+            raise
+        except (OSError, ValueError, pyarrow.ArrowException) as error:
+            why = str(error).partition("\n")[0].partition(". ")[0].rstrip(".")
+            raise RecordError(f"{shown}: not Parquet, or damaged: {why}.") from None
+
+
+def plain_row(row: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Returns a row of a typed source (Parquet, the hub) with JSON values only.
+
+    Dates and times become ISO 8601 texts, decimals texts, NaN and infinity null.
+
+    Raises:
+        RecordError: If a value has no JSON form; begins with `where` and the key.
+    """
+    return {str(key): _plain(value, where, str(key)) for key, value in row.items()}
+
+
+def _plain(value: object, where: str, key: str) -> Any:  # noqa: ANN401  any JSON value
+    if value is None or isinstance(value, str | bool | int):
+        return value
+    if isinstance(value, float):
+        return value if -float("inf") < value < float("inf") else None
+    if isinstance(value, Mapping):
+        return {str(name): _plain(each, where, f"{key}.{name}") for name, each in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, bytes | bytearray):
+        return [_plain(each, where, key) for each in value]
+    if isinstance(value, date | datetime | time):
+        return value.isoformat()
+    if isinstance(value, Decimal):
+        return str(value)
+    kind = type(value).__name__
+    raise RecordError(f'{where}: "{key}" is {kind}, which a JSON record cannot hold. Leave it out.')
 
 
 def _record(row: dict[str, Any], where: str, fields: Mapping[str, str], answers: bool) -> Record:
     row = _renamed(row, where, fields)
+    # Typed files have a null where a JSON line would have no key.
+    row = {k: v for k, v in row.items() if v is not None or k not in ("input", "meta", "id")}
+    needed = ("instruction", "output") if answers else ("instruction",)
+    needs = "A record needs an instruction."
+    if answers:
+        needs = "A seed needs instruction and output (input may be empty)."
     wrong = []
     for key in ("instruction", "input", "output"):
-        value = row.get(key, None if key == "instruction" or (answers and key == "output") else "")
-        if value is None and key not in row:
-            needs = "instruction and output (input may be empty)" if answers else "an instruction"
-            near = did_you_mean(key, set(row) - {"input", "meta", "id"})
-            wrong.append(f'{where}: "{key}" is missing{near or "."} A record needs {needs}.')
-        elif not isinstance(value, str):
-            wrong.append(f'{where}: "{key}" must be a text, not {_kind(value)}.')
-        elif not value.strip() and (key == "instruction" or (answers and key == "output")):
-            wrong.append(f'{where}: "{key}" is empty.')
-    if not isinstance(row.get("meta", {}), dict):
-        wrong.append(f'{where}: "meta" must be an object, not {_kind(row["meta"])}.')
+        if key not in row:
+            if key in needed:
+                near = did_you_mean(key, set(row) - {"input", "meta", "id"})
+                wrong.append(f'{where}: "{key}" is missing{near or "."} {needs}')
+        elif not isinstance(row[key], str):
+            wrong.append(f'{where}: "{key}" must be a text, not {_kind(row[key])}.')
+        elif not row[key].strip() and key in needed:
+            wrong.append(f'{where}: "{key}" is empty. {needs}')
+    wrong += [f"{where}: {text}" for text in _meta_problems(row.get("meta", {}))]
     if wrong:
         raise RecordError(wrong)
     own = row.pop("id", "")
@@ -272,6 +404,18 @@ def _record(row: dict[str, Any], where: str, fields: Mapping[str, str], answers:
     if isinstance(own, str):
         return record.replace(id=own)
     return record.with_meta(source_id=own)
+
+
+def _meta_problems(meta: object) -> Iterator[str]:
+    """Yields what is wrong with those keys of `meta` that datakit reads."""
+    if not isinstance(meta, dict):
+        yield f'"meta" must be an object, not {_kind(meta)}.'
+        return
+    parents = meta.get("parents", [])
+    if not isinstance(parents, list) or not all(isinstance(each, str) for each in parents):
+        yield '"meta.parents" must be a list of ids.'
+    if not isinstance(meta.get("scores", {}), dict):
+        yield f'"meta.scores" must be an object, not {_kind(meta["scores"])}.'
 
 
 def _until_wrong(rows: Iterable[Row], problems: _Problems) -> Iterator[Row]:
@@ -344,4 +488,4 @@ def identified(
         yield record
     problems.raise_if_any()
     if not found:
-        raise RecordError(f"{path}: there are no records in it.")
+        raise RecordError(f"{_shown(path)}: there are no records in it.")

@@ -12,6 +12,7 @@ A source has `read()` instead: a pipeline starts from it. Beside its own argumen
 
 from __future__ import annotations
 
+import copyreg
 import dataclasses
 import inspect
 import json
@@ -89,6 +90,21 @@ class Resources:
                 close()
 
 
+def _unpickled(limits: dict[str, Any]) -> msgspec.Meta:
+    return msgspec.Meta(**limits)
+
+
+def _pickled(meta: msgspec.Meta) -> tuple[Any, ...]:
+    numbers = ["gt", "ge", "lt", "le", "multiple_of", "min_length", "max_length"]
+    texts = ["pattern", "tz", "title", "description", "examples", "extra_json_schema", "extra"]
+    names = numbers + texts
+    return _unpickled, ({k: v for k in names if (v := getattr(meta, k)) is not None},)
+
+
+# A class of a notebook goes to worker processes by value, its annotations included.
+copyreg.pickle(msgspec.Meta, _pickled)
+
+
 def _decode(kind: type, value: object) -> object:
     if kind is FileRef and isinstance(value, str):
         return FileRef(value)
@@ -121,6 +137,7 @@ _KINDS = {
     "array": "a list [...]",
     "object": "a mapping {key: value}",
     "null": "null",
+    "FileRef": "a path",
 }
 _SIGNS = {">=": "of at least", "<=": "of at most", ">": "above", "<": "below"}
 _EXPECTED = re.compile(r"Expected `(?P<kind>[^`]+)`(?P<rest>.*?)(?:, got `[^`]+`)?")
@@ -141,17 +158,13 @@ def _plain(message: str, value: object, choices: list[str]) -> str:
     match = _EXPECTED.fullmatch(message)
     if match is None:
         return f"{at}{message[:1].lower()}{message[1:]} (it is {_shown(value)})"
-    wanted = " or ".join(map(_wanted, match["kind"].split(" | "))) + _length(match["rest"])
+    wanted = " or ".join(_KINDS.get(each, each) for each in match["kind"].split(" | ")) + _length(
+        match["rest"]
+    )
     hint = ""
     if wanted.startswith("a text") and not isinstance(value, str | list | dict | None):
         hint = "; put it in quotes"
     return f"{at}must be {wanted}, not {_shown(value)}{hint}"
-
-
-def _wanted(kind: str) -> str:
-    name, *limits = kind.split()
-    words = _KINDS.get(name, name)
-    return " ".join([words, *(_SIGNS.get(each, each.removesuffix(".0")) for each in limits)])
 
 
 def _length(rest: str) -> str:
@@ -159,7 +172,8 @@ def _length(rest: str) -> str:
     rest = rest.replace("matching regex", "that matches").replace("`", "")
     for sign, words in _SIGNS.items():
         rest = rest.replace(f"of length {sign} ", f"of a length {words} ")
-    return rest
+        rest = rest.replace(f" {sign} ", f" {words} ")
+    return rest.removesuffix(".0")
 
 
 def _shown(value: object) -> str:

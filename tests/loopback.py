@@ -30,6 +30,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+# As OpenAI sends it: both, and the exact one counts.
+_RETRY_AFTER = {"retry-after-ms": "5", "Retry-After": "1"}
 _TEXT = (
     "river boat harbour lantern engine garden winter copper signal orchard violin ladder "
     "market harvest compass bridge candle meadow anchor pepper saddle timber ribbon quarry"
@@ -77,17 +79,19 @@ class Plan:
 
 
 class Server:
-    """A server that runs."""
+    """A server that runs; a change of `plan` counts where it runs in this process."""
 
-    def __init__(self, url: str, log: Path) -> None:
+    def __init__(self, url: str, log: Path, plan: Plan) -> None:
         self.url = f"{url}/v1"
+        self.plan = plan
         self.log = log
         self._at = url.removeprefix("http://")
 
     def answered(self) -> list[dict[str, Any]]:
         """Returns what was answered so far: `body` (its hash), `status`, `path`, `sent`."""
         raw = self.log.read_bytes() if self.log.exists() else b""
-        return [json.loads(line) for line in raw.splitlines()]
+        # The last line may be half written.
+        return [json.loads(line) for line in raw.split(b"\n")[:-1]]
 
     def bodies(self) -> Counter[str]:
         """Returns how often each request was answered with 200."""
@@ -155,7 +159,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _fail(self, status: int, message: str) -> None:
         error = {"message": message, "type": "a_type", "param": None, "code": None}
-        retry = {"Retry-After": "0"} if status == 429 else {}
+        retry = _RETRY_AFTER if status == 429 else {}
         self._send(status, json.dumps({"error": error}).encode(), **retry)
 
     def _send(self, status: int, body: bytes, **headers: str) -> None:
@@ -259,12 +263,12 @@ def answer(path: str, body: dict[str, Any], chance: random.Random, kind: str = "
 def _cut(text: str, body: dict[str, Any], kind: str) -> tuple[str, str]:
     for stop in body.get("stop") or ():
         text = text.partition(stop)[0]
-    words = text.split(" ")
+    words = re.findall(r"\s*\S+", text)
     most = body.get("max_tokens", 10**9)
     if kind == "length":
         most = min(most, max(1, len(words) // 2))
     if len(words) > most:
-        return " ".join(words[:most]), "length"
+        return "".join(words[:most]), "length"
     return text, "content_filter" if kind == "content_filter" else "stop"
 
 
@@ -281,7 +285,7 @@ def _item(chance: random.Random) -> dict[str, Any]:
     if chance.random() < 0.05:
         item["output"] = ["not", "a", "text"]
     if chance.random() < 0.2:
-        item["instruction"] += "  \r\n"
+        item["instruction"] += " cafe\u0301"
     return item
 
 
@@ -307,12 +311,12 @@ def _completion(asked: str, chance: random.Random) -> str:
 def serve(plan: Plan | None = None, log: Path | None = None) -> Iterator[Server]:
     """Runs a server in threads of this process."""
     with tempfile.TemporaryDirectory(prefix="loopback-") as folder:
-        log = log or Path(folder) / "answered.jsonl"
-        server = _Http(plan or Plan(), log)
+        log, plan = log or Path(folder) / "answered.jsonl", plan or Plan()
+        server = _Http(plan, log)
         thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
         thread.start()
         try:
-            yield Server(f"http://127.0.0.1:{server.server_port}", log)
+            yield Server(f"http://127.0.0.1:{server.server_port}", log, plan)
         finally:
             server.shutdown()
             thread.join()
@@ -322,12 +326,12 @@ def serve(plan: Plan | None = None, log: Path | None = None) -> Iterator[Server]
 @contextmanager
 def spawn(folder: Path, plan: Plan | None = None) -> Iterator[Server]:
     """Runs a server in a process of its own, which ends with this block or with this process."""
-    log = folder / "answered.jsonl"
-    words = [sys.executable, __file__, str(log), json.dumps(dataclasses.asdict(plan or Plan()))]
+    log, plan = folder / "answered.jsonl", plan or Plan()
+    words = [sys.executable, __file__, str(log), json.dumps(dataclasses.asdict(plan))]
     with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         try:
-            yield Server(f"http://127.0.0.1:{int(process.stdout.readline())}", log)
+            yield Server(f"http://127.0.0.1:{int(process.stdout.readline())}", log, plan)
         finally:
             process.kill()
 

@@ -11,7 +11,7 @@ import unicodedata
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from datakit.errors import visible
+from datakit.errors import HIDDEN, visible
 
 __all__ = ["Command", "Console", "command", "counted", "visible"]
 
@@ -70,7 +70,9 @@ class Console:
     def document(self, value: Any) -> None:  # noqa: ANN401  any JSON value
         """Prints the result as one JSON document, if that is asked for."""
         if self.json:
-            sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n")
+            text = json.dumps(value, indent=2, ensure_ascii=False, default=str)
+            # The same value, written so that it does not act on a terminal.
+            sys.stdout.write(HIDDEN.sub(lambda match: json.dumps(match[0])[1:-1], text) + "\n")
 
     def say(self, text: str) -> None:
         """Prints a line of words."""

@@ -17,14 +17,14 @@ from typing import IO, Any
 from datakit import registry
 from datakit.api import open_input, sweep
 from datakit.benchmark import open_overlap
-from datakit.cli.console import Console, command, visible
+from datakit.cli.console import Console, command, counted, visible
 from datakit.cli.runs import funnel
 from datakit.config import parse_step
 from datakit.errors import InputError
 from datakit.overlap import Match
 from datakit.record import Record
 from datakit.running.flow import Flow
-from datakit.step import FileRef
+from datakit.step import FileRef, StepError
 
 __all__ = ["contamination", "dedup", "filter"]
 
@@ -77,7 +77,13 @@ def dedup(args: argparse.Namespace, console: Console) -> int:
     if unknown:
         raise InputError(f"--{unknown[0]} does not go with --method {args.method}.")
     started = time.perf_counter()
-    with _swept(args, [cls(**given)]) as flow:
+    try:
+        step = cls(**given)
+    except StepError as error:
+        raise InputError(
+            f"--{key}: {text}" if key in given else text for key, text in error.fields.items()
+        ) from None
+    with _swept(args, [step]) as flow:
         clusters = len({row["dropped"]["of"] for row in _dropped(flow)})
         console.document(
             {
@@ -106,7 +112,15 @@ def _filter_args(parser: argparse.ArgumentParser) -> None:
 @command(_filter_args)
 def filter(args: argparse.Namespace, console: Console) -> int:
     """Run filters, or any steps that make no records, over any file."""
-    steps = [parse_step(text) for text in args.step]
+    steps: list[Any] = []
+    wrong: list[str] = []
+    for text in args.step:
+        try:
+            steps.append(parse_step(text))
+        except InputError as error:
+            wrong += error.problems
+    if wrong:
+        raise InputError(wrong)
     with _swept(args, steps) as flow:
         rows = [row.to_json() for row in flow.rows]
         console.document({"records": flow.rows[0].taken, "kept": len(flow.kept), "funnel": rows})
@@ -116,6 +130,9 @@ def filter(args: argparse.Namespace, console: Console) -> int:
 
 @contextmanager
 def _swept(args: argparse.Namespace, steps: Sequence[Any]) -> Iterator[Flow]:
+    for target in (args.output, args.dropped):
+        if target:
+            _check(target)
     with tempfile.TemporaryDirectory(prefix="datakit-") as work:
         flow = sweep(
             open_input(args.input, store=args.store, fields=args.fields), steps, Path(work)
@@ -133,6 +150,19 @@ def _dropped(flow: Flow) -> Iterator[dict[str, Any]]:
         yield from map(json.loads, file)
 
 
+def _check(target: str) -> None:
+    """Finds out before the work whether its result could not be written anyway."""
+    if target == "-":
+        return
+    path = Path(target)
+    if not target.removesuffix(".gz").endswith((".jsonl", ".json", ".ndjson")):
+        raise InputError(f"{target}: what is written is JSONL; name it .jsonl or .jsonl.gz.")
+    if path.is_dir():
+        raise InputError(f"{target}: is a folder; name a file in it.")
+    if not path.parent.is_dir():
+        raise InputError(f"{target}: there is no folder {path.parent}. Make it first.")
+
+
 def _write(source: Path, target: str) -> None:
     """Writes a file whole or not at all."""
     if target == "-":
@@ -141,8 +171,6 @@ def _write(source: Path, target: str) -> None:
             shutil.copyfileobj(reader, sys.stdout.buffer)
         return
     path = Path(target)
-    if not target.removesuffix(".gz").endswith((".jsonl", ".json", ".ndjson")):
-        raise InputError(f"{target}: what is written is JSONL; name it .jsonl or .jsonl.gz.")
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with open(source, "rb") as reader, _opened(draft, target) as writer:
@@ -164,7 +192,7 @@ def _told(args: argparse.Namespace, flow: Flow, console: Console) -> None:
     if args.output == "-":
         return
     funnel(console, [row.to_json() for row in flow.rows])
-    console.result(f"{len(flow.kept):,} records in {args.output}")
+    console.result(f"{counted(len(flow.kept), 'record')} in {args.output}")
     if args.dropped:
         console.result(f"{len(flow.dropped):,} dropped in {args.dropped}")
 
@@ -185,6 +213,8 @@ def _contamination_args(parser: argparse.ArgumentParser) -> None:
 def contamination(args: argparse.Namespace, console: Console) -> int:
     """Find benchmark items in any file: the item, its side, the span that is shared."""
     paths = [path for path in args.against.split(",") if path]
+    if not paths:
+        raise InputError("--against: name a benchmark file, or several with commas between.")
     for path in paths:
         if not FileRef(path).is_path:
             raise InputError(f'--against: benchmarks are files; write ./{path}, not "{path}".')
@@ -198,7 +228,7 @@ def contamination(args: argparse.Namespace, console: Console) -> int:
     console.document({"records": count, "matches": [_match(*each) for each in found]})
     _matches(found[: args.n], console)
     console.result(
-        f"{count:,} records, {len(hit):,} with a question of {', '.join(paths)}; "
+        f"{counted(count, 'record')}, {len(hit):,} with a question of {', '.join(paths)}; "
         f"{len(found):,} matches in all, {len(overlap.uncheckable):,} items too short to check"
     )
     return 1 if args.fail_over is not None and len(hit) > args.fail_over else 0

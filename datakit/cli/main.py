@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
 import os
+import re
 import sys
 from collections.abc import Sequence
 from importlib.metadata import entry_points
 from typing import NoReturn
 
-from datakit.errors import DatakitError, did_you_mean
+from datakit.errors import DatakitError, InputError, did_you_mean, visible
 
 __all__ = ["COMMANDS", "GROUP", "main"]
 
@@ -40,6 +42,14 @@ _INTERRUPTED = 130
 _OUR_FAULT = 70
 
 
+_CHOICE = re.compile(
+    r"argument (?P<what>\S+): invalid choice: '(?P<given>.*)' \(choose from (?P<known>.*)\)"
+)
+_VALUE = re.compile(
+    r"argument (?P<what>\S+): invalid (?P<kind>int|float) value: '(?P<given>.*)'", re.DOTALL
+)
+
+
 class _Parser(argparse.ArgumentParser):
     """Says what is wrong in one line, and what was meant."""
 
@@ -48,7 +58,20 @@ class _Parser(argparse.ArgumentParser):
             given = message.removeprefix("unrecognized arguments: ").split()[0]
             known = [text for action in self._actions for text in action.option_strings]
             message = f'unknown option "{given}"{did_you_mean(given, known) or "."}'
-        self.exit(2, f"{self.prog}: {message}\nSee: {self.prog} --help\n")
+        elif message.startswith("the following arguments are required: "):
+            message = f"{message.partition(': ')[2]} is missing."
+        elif match := _CHOICE.fullmatch(message):
+            choices = [each.strip().strip("'") for each in match["known"].split(",")]
+            near = did_you_mean(match["given"], choices)
+            listed = ", ".join(choices)
+            message = (
+                f'{match["what"]}: there is no "{match["given"]}"{near or f"; there is {listed}."}'
+            )
+        elif match := _VALUE.fullmatch(message):
+            kind = "a whole number" if match["kind"] == "int" else "a number"
+            message = f'{match["what"]}: "{match["given"]}" is not {kind}.'
+        message = message.removeprefix("argument ")
+        self.exit(2, visible(f"{self.prog}: {message}\nSee: {self.prog} --help\n"))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -66,15 +89,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
     try:
-        return _command(words)
+        code = _command(words)
+        sys.stdout.flush()
+        return code
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else 2
     except KeyboardInterrupt:
-        _say("Interrupted. What was answered is saved; the same command goes on from there.")
+        saved = " What was answered is saved; the same command goes on from there."
+        _say(f"Interrupted.{saved if words[:1] == ['run'] else ''}")
         return _INTERRUPTED
     except BrokenPipeError:
         # The reader (`head`) has seen enough; Python must not complain at its exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _silence()
         return 0
     except DatakitError as error:
         if os.environ.get("DATAKIT_DEBUG"):
@@ -82,6 +108,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         for problem in error.problems:
             _say(problem)
         return error.exit_code
+    except OSError as error:
+        if os.environ.get("DATAKIT_DEBUG"):
+            raise
+        # Most files have errors of their own; this is `> file`, or a file between steps.
+        _silence()
+        where = error.filename or "the output, or a file between steps, cannot be written"
+        _say(f"{where}: {error.strerror or error}.")
+        return InputError.exit_code
     except Exception as error:
         if os.environ.get("DATAKIT_DEBUG"):
             raise
@@ -90,7 +124,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _OUR_FAULT
 
 
+def _silence() -> None:
+    """Sends what Python still has to write to nowhere, so that it does not complain at its exit."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def _say(text: str) -> None:
+    text = visible(text)
     sys.stderr.write(f"\r\x1b[K{text}\n" if sys.stderr.isatty() else f"{text}\n")
 
 
@@ -123,7 +164,6 @@ def _run(command: object, name: str, words: list[str]) -> int:
     command.configure(parser)  # type: ignore[attr-defined]
     common(parser)
     code: int = command.run(parser.parse_args(words))  # type: ignore[attr-defined]
-    sys.stdout.flush()
     return code
 
 

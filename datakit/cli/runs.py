@@ -8,10 +8,12 @@ from typing import Any
 
 from datakit import api
 from datakit.api import Run, adjusted, execute
-from datakit.cli.console import Console, command
+from datakit.cli.console import Console, command, counted
 from datakit.config import load_pipeline
+from datakit.errors import InputError
+from datakit.llm.budget import dollars
 from datakit.running.growth import Progress
-from datakit.running.pipeline import Pipeline
+from datakit.running.pipeline import NAME, Pipeline
 from datakit.running.plan import Plan
 
 __all__ = ["plan", "run"]
@@ -21,18 +23,31 @@ _BAR = 28
 
 def _run_args(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("pipeline", help="a pipeline file (YAML)")
-    parser.add_argument("--budget", metavar="USD", help="a hard cap in US dollars")
+    parser.add_argument("--budget", type=_usd, metavar="USD", help="a hard cap in US dollars")
     parser.add_argument("--limit", type=_positive, metavar="N", help="stop at N kept records")
-    parser.add_argument("--name", help="another name for the dataset")
+    parser.add_argument("--name", type=_name, help="another name for the dataset")
     parser.add_argument("--engine", choices=["local"], default="local", help="where it runs")
     parser.add_argument("--fresh", action="store_true", help="ask the teacher anew")
 
 
 def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not at least 1")
-    return number
+    if not text.isascii() or not text.isdigit() or len(text) > 15 or int(text) < 1:
+        raise argparse.ArgumentTypeError(f'"{text}" is not a whole number of at least 1.')
+    return int(text)
+
+
+def _usd(text: str) -> str:
+    try:
+        dollars(text)
+    except InputError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return text
+
+
+def _name(text: str) -> str:
+    if not NAME.match(text):
+        raise argparse.ArgumentTypeError(f'"{text}" must be lower-case letters, digits, _ . -')
+    return text
 
 
 def _plan_args(parser: argparse.ArgumentParser) -> None:
@@ -76,7 +91,7 @@ def _headline(pipeline: Pipeline) -> str:
         parts.append(f"teacher {teacher}")
     if pipeline.target:
         parts.append(f"target {pipeline.target:,} kept")
-    parts.append(f"{len(pipeline.steps)} steps")
+    parts.append(counted(len(pipeline.steps), "step"))
     return " · ".join(parts)
 
 
@@ -153,7 +168,7 @@ def _told(done: Run, console: Console) -> None:
     funnel(console, manifest["funnel"])
     console.result()
     made = manifest["made"]
-    parts = [console.bold(version.ref), f"{len(version):,} records"]
+    parts = [console.bold(version.ref), counted(len(version), "record")]
     if manifest["teachers"]:
         parts.append(_cost(manifest["cost"]))
         parts.append(f"{manifest['kept_made'] / max(1, made):.0%} of candidates kept")

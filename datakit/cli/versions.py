@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from datakit.cli.console import Console, command, visible
+from datakit.cli.console import Console, command, counted, visible
 from datakit.cli.runs import funnel
 from datakit.errors import StoreError, did_you_mean
 from datakit.record import Record
@@ -45,7 +45,8 @@ def log(args: argparse.Namespace, console: Console) -> int:
     found = store.versions(args.name)
     if not found:
         near = did_you_mean(args.name, store.names())
-        raise StoreError(f'there is no dataset "{args.name}" in {store.root}{near or "."}')
+        hint = near or ". See: datakit ls"
+        raise StoreError(f'there is no dataset "{args.name}" in the folder {store.root}{hint}')
     console.document([_summary(version) for version in reversed(found)])
     _list(list(reversed(found)), console)
     return 0
@@ -105,7 +106,9 @@ def show(args: argparse.Namespace, console: Console) -> int:
         console.say(f"{min(args.n, len(found))} of {len(found):,} shown; -n shows more.")
         return 0
     console.document(version.manifest)
-    console.result(f"{console.bold(version.ref)}   {len(version):,} records   {version.path}")
+    console.result(
+        f"{console.bold(version.ref)}   {counted(len(version), 'record')}   {version.path}"
+    )
     console.result()
     funnel(console, version.manifest["funnel"])
     console.result()
@@ -142,7 +145,7 @@ def verify(args: argparse.Namespace, console: Console) -> int:
     for problem in wrong:
         console.result(problem)
     if not wrong:
-        console.result(f"{version.ref}   {len(version):,} records   as it was written")
+        console.result(f"{version.ref}   {counted(len(version), 'record')}   as it was written")
     return 1 if wrong else 0
 
 
@@ -179,7 +182,8 @@ def report(args: argparse.Namespace, console: Console) -> int:
     else:
         path = Path(args.output)
         try:
-            path.write_text(render(version), encoding="utf-8")
+            # A lone surrogate has no UTF-8 form.
+            path.write_bytes(render(version).encode(errors="backslashreplace"))
         except OSError as error:
             raise StoreError(f"{path}: cannot be written: {error.strerror}.") from None
     console.document({"version": version.ref, "report": str(path)})

@@ -24,7 +24,7 @@ _Positive = Annotated[int, Meta(ge=1)]
 KEYS: dict[str, Any] = {
     "name": str,
     "description": str,
-    "random_seed": Annotated[int, Meta(ge=0, lt=2**63)],
+    "random_seed": Annotated[int, Meta(ge=0, le=2**63 - 1)],
     "target": _Positive,
     "max_candidates": _Positive,
     "round_size": Annotated[int, Meta(ge=1, le=100_000)],
@@ -195,9 +195,8 @@ class _Reader:
         if cls is None:
             return None
         if verb_of(cls) == "read":
-            self.doc.wrong(
-                at, "this is a source; write it under source: or seeds:, not under steps.", key=True
-            )
+            text = "this is a source; write it under source: or seeds:, not as a step."
+            self.doc.wrong(at, text, key=True)
             return None
         values = self._values(cls, inner, at)
         if values is None:
@@ -245,8 +244,10 @@ class _Reader:
             missing = spec.default is dataclasses.MISSING
             if missing and spec.default_factory is dataclasses.MISSING and spec.name not in values:
                 what = next(each["text"] for each in parameters(cls) if each["name"] == spec.name)
-                text = f"{spec.name} is missing" + (f" ({what.rstrip('.')})." if what else ".")
-                self.doc.wrong(at, text, key=True)
+                what = what.partition(":")[0].rstrip(".")
+                self.doc.wrong(
+                    at, f"{spec.name} is missing" + (f" ({what})." if what else "."), key=True
+                )
         if len(self.doc.mistakes) > before:
             return None
         try:
@@ -301,8 +302,8 @@ class _Reader:
             raw = self.doc.raw
             values["price"] = {key: raw.get((*path, "price", key), "") for key in price}
         teacher: Teacher | None = self._object(Teacher, values, path)
-        if teacher and teacher.provider == "embedded" and teacher.model:
-            if not teacher.model.is_path:
-                text = f"the embedded model is a .gguf file: write ./{teacher.model}.gguf."
-                self.doc.wrong((*path, "model"), text)
+        named = teacher is not None and teacher.provider == "embedded" and teacher.model
+        if named and not named.is_path:
+            text = f"the embedded model is a .gguf file: write ./{named}.gguf."
+            self.doc.wrong((*path, "model"), text)
         return teacher

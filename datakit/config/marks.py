@@ -63,13 +63,13 @@ class Document:
             if node is not None:
                 document.value = document._build(node, ())
         except yaml.MarkedYAMLError as error:
-            mark = error.problem_mark or error.context_mark
+            mark, reason = _reason(error)
             at = _Mark(mark.line, mark.column, 1) if mark else _Mark(0, 0, 1)
-            document._add(at, _reason(error))
+            document._add(at, reason)
         except yaml.reader.ReaderError as error:
             line = text.count("\n", 0, error.position)
             column = error.position - (text.rfind("\n", 0, error.position) + 1)
-            code = f"U+{ord(error.character):04X}"
+            code = f"U+{ord(text[error.position]):04X}"
             document._add(_Mark(line, column, 1), f"not YAML: the character {code} is not allowed.")
         except yaml.YAMLError as error:
             document._add(_Mark(0, 0, 1), f"not YAML: {' '.join(str(error).split())}.")
@@ -162,13 +162,19 @@ class Document:
             raise PipelineError(lines)
 
 
-def _reason(error: yaml.MarkedYAMLError) -> str:
+def _reason(error: yaml.MarkedYAMLError) -> tuple[yaml.Mark | None, str]:
+    """Returns where to look, and what to mend there."""
     problem = error.problem or error.context or ""
+    mark, began = error.problem_mark or error.context_mark, error.context_mark
     if "'\\t'" in problem:
-        return "not YAML: a tab cannot stand here. Indent with spaces."
+        return mark, "not YAML: a tab cannot stand here. Use spaces."
     if "another document" in problem:
-        return "a second document begins here (---); a pipeline is one document."
-    return f"not YAML: {problem}."
+        return mark, "a second document begins here (---); a pipeline is one document."
+    if "could not find expected ':'" in problem:
+        return began, "not YAML: a colon is missing after this key."
+    if "stream end" in problem or "end of stream" in problem:
+        return began or mark, "not YAML: what begins here is never closed."
+    return mark, f"not YAML: {problem}."
 
 
 def _around(line: str, column: int, length: int) -> tuple[str, int, int]:

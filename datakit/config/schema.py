@@ -9,6 +9,7 @@ import msgspec
 from datakit import registry
 from datakit.config.load import KEYS
 from datakit.llm.teacher import Teacher
+from datakit.running.pipeline import NAME
 from datakit.step import describe, parameters
 
 __all__ = ["pipeline_schema"]
@@ -24,6 +25,9 @@ def pipeline_schema() -> dict[str, Any]:
         if row["verb"] == "make":
             steps[row["name"]]["anyOf"][0]["properties"]["teacher"] = {"$ref": "#/$defs/teacher"}
     plain = {key: msgspec.json.schema(hint) for key, hint in KEYS.items()}
+    plain["name"]["pattern"] = "^" + NAME.pattern.replace(r"\Z", "$")
+    # A step that needs no values may stand as its name alone.
+    alone = sorted(row["name"] for row in rows if row["name"] in steps and not _required(row))
     source = {"anyOf": [{"type": "string"}, *_one_of(sources)]}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -31,6 +35,7 @@ def pipeline_schema() -> dict[str, Any]:
         "type": "object",
         "additionalProperties": False,
         "required": ["name", "steps"],
+        "oneOf": [{"required": ["seeds"]}, {"required": ["source"]}],
         "properties": {
             **plain,
             "budget": {"type": ["string", "number"]},
@@ -40,7 +45,7 @@ def pipeline_schema() -> dict[str, Any]:
             "steps": {
                 "type": "array",
                 "minItems": 1,
-                "items": {"anyOf": [{"enum": sorted(steps)}, *_one_of(steps)]},
+                "items": {"anyOf": [{"enum": alone}, *_one_of(steps)]},
             },
         },
         "$defs": {"teacher": teacher["anyOf"][0]},
@@ -70,10 +75,19 @@ def _values(rows: list[dict[str, Any]], doc: str) -> dict[str, Any]:
         "properties": properties,
         "additionalProperties": False,
     }
-    required = [row["name"] for row in rows if row["required"]]
+    required = _required({"parameters": rows})
+    forms = [whole]
     if required:
         whole["required"] = required
-    forms = [whole, {"type": "null"}]
-    if rows:
-        forms.append({"type": ["string", "number", "boolean"]})
+    else:
+        forms.append({"type": "null"})
+    if rows and required in ([], [rows[0]["name"]]):
+        # `filter.where: "ifd < 1"` is short for its first field; a list or a mapping is not.
+        first = rows[0]["schema"]
+        if first.get("type") not in ("array", "object"):
+            forms.append(first)
     return {"description": doc, "anyOf": forms}
+
+
+def _required(row: dict[str, Any]) -> list[str]:
+    return [each["name"] for each in row["parameters"] if each["required"]]

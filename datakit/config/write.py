@@ -29,7 +29,19 @@ def to_yaml(pipeline: Pipeline) -> str:
     whole["steps"] = [_step(step) for step in pipeline.steps]
     for place, teacher in pipeline.teachers.items():
         next(iter(whole["steps"][place].values()))["teacher"] = _changed(teacher)
-    return yaml.safe_dump(whole, sort_keys=False, allow_unicode=True, width=96)
+    return yaml.dump(whole, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=96)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Escapes line separators, which YAML would fold into a space."""
+
+
+def _text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
+    style = '"' if any(each in text for each in "\x85\u2028\u2029") else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Dumper.add_representer(str, _text)
 
 
 def _step(step: Any) -> dict[str, dict[str, Any]]:  # noqa: ANN401

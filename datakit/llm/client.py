@@ -138,7 +138,7 @@ class LLM:
         self.cost = Decimal(0)
         self.prompt_hash = ""
         self._client = client
-        self._where = where
+        self.where = where
         self._seed = seed
 
     @property
@@ -188,7 +188,7 @@ class LLM:
         return (self._seed + len(self.keys) * 0x9E3779B1) % 2**31
 
     async def _ask(self, request: Request) -> list[Sample]:
-        occurrence = f"{self._where}/{len(self.keys)}"
+        occurrence = f"{self.where}/{len(self.keys)}"
         self.prompt_hash = self.prompt_hash or digest([request.prompt, list(request.messages)])
         key = self._client.key(request, occurrence)
         self.keys.append(key)

@@ -47,9 +47,8 @@ class Embedded:
         slots: Answers that are drawn at the same time.
         context: Tokens that one answer and its prompt may have together.
         timeout: Seconds to wait for an answer.
+        form: How the model is asked best, `chat` or `completion`.
     """
-
-    form = "completion"
 
     def __init__(
         self,
@@ -59,7 +58,9 @@ class Embedded:
         slots: int = 4,
         context: int = 2048,
         timeout: float = 600.0,
+        form: str = "completion",
     ) -> None:
+        self.form = form
         self.path = Path(gguf) if gguf else default_gguf()
         if not self.path.is_file():
             raise InputError(f"{self.path}: there is no such model file.")

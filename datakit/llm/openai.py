@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import TYPE_CHECKING, Any
 
 from datakit.errors import MissingExtraError, MissingKeyError, ProviderError, RequestError
@@ -15,6 +16,11 @@ __all__ = ["OpenAI"]
 
 _FINISH = {"stop": "stop", "length": "length", "content_filter": "refused"}
 _DEFAULT_KEY = "OPENAI_API_KEY"
+# The SDK refuses an empty key, and servers without keys ignore it.
+_NO_KEY = "none"
+_WITH_PASSWORD = re.compile(r"\A(\w+://)[^/@]*@")
+# Faults of one request; any other status would be the same for the next.
+_REFUSED = {400, 413, 422}
 
 
 class OpenAI:
@@ -75,28 +81,39 @@ class OpenAI:
             if request.prompt is not None:
                 return await self._complete(client, request)
             return await self._chat(client, request)
-        except (openai.BadRequestError, openai.UnprocessableEntityError) as error:
-            raise RequestError(self._plain(error)) from None
+        except openai.APIStatusError as error:
+            if error.status_code in _REFUSED:
+                raise RequestError(self._plain(error)) from None
+            raise ProviderError(f"{self._server} failed: {self._plain(error)}") from None
         except openai.APIConnectionError as error:
             raise ProviderError(f"{self._server} does not answer: {self._plain(error)}") from None
         except openai.OpenAIError as error:
             raise ProviderError(f"{self._server} failed: {self._plain(error)}") from None
+        except (AttributeError, TypeError, ValueError) as error:
+            # The SDK hands on what a server says, even if it is not what the API promises.
+            raise ProviderError(
+                f"{self._server} does not answer as the OpenAI API does: {self._plain(error)}"
+            ) from None
 
     @property
     def _server(self) -> str:
-        return self.base_url or "api.openai.com"
+        return _WITH_PASSWORD.sub(r"\1", self.base_url or "api.openai.com")
 
     def _plain(self, error: Exception) -> str:
-        text = " ".join(str(error).split())[:300]
-        return text.replace(self._key, "***") if self._key else text
+        text = " ".join(str(error).split())
+        if self._key != _NO_KEY:
+            text = text.replace(self._key, "***")
+        return text[:300]
 
     async def _complete(self, client: AsyncOpenAI, request: Request) -> Response:
-        answer = await client.completions.create(prompt=request.prompt, **self._sampling(request))
+        answer = await client.completions.create(
+            prompt=_sendable(request.prompt), **self._sampling(request)
+        )
         samples = [
             Sample(each.text, _FINISH.get(each.finish_reason, "stop"))
             for each in sorted(answer.choices, key=lambda each: each.index)
         ]
-        return Response(tuple(samples), _usage(answer.usage), self.model)
+        return _whole(Response(tuple(samples), _usage(answer.usage), self.model))
 
     async def _chat(self, client: AsyncOpenAI, request: Request) -> Response:
         options = self._sampling(request)
@@ -106,13 +123,16 @@ class OpenAI:
         if request.schema is not None:
             body = {"name": "answer", "schema": request.schema, "strict": True}
             options["response_format"] = {"type": "json_schema", "json_schema": body}
-        answer = await client.chat.completions.create(messages=list(request.messages), **options)
+        messages: Any = [
+            {name: _sendable(text) for name, text in each.items()} for each in request.messages
+        ]
+        answer = await client.chat.completions.create(messages=messages, **options)
         samples = []
         for each in sorted(answer.choices, key=lambda each: each.index):
             refusal = getattr(each.message, "refusal", None)
             finish = "refused" if refusal else _FINISH.get(each.finish_reason, "stop")
             samples.append(Sample(refusal or each.message.content or "", finish))
-        return Response(tuple(samples), _usage(answer.usage), self.model)
+        return _whole(Response(tuple(samples), _usage(answer.usage), self.model))
 
     def _sampling(self, request: Request) -> dict[str, Any]:
         payload = request.payload()
@@ -138,12 +158,22 @@ def _key(api_key_env: str | None, base_url: str | None) -> str:
     name = api_key_env or _DEFAULT_KEY
     key = os.environ.get(name, "")
     if key or (base_url and not api_key_env):
-        # The SDK refuses an empty key, and servers without keys ignore it.
-        return key or "none"
+        return key or _NO_KEY
     raise MissingKeyError(
         f"The environment variable {name} is not set. Set it to your API key, or name another: "
         "teacher: {api_key_env: NAME}."
     )
+
+
+def _sendable(text: str | None) -> str:
+    # A lone surrogate has no UTF-8 form; records may hold one, as JSON may.
+    return (text or "").encode("utf-8", "replace").decode()
+
+
+def _whole(response: Response) -> Response:
+    if not response.samples:
+        raise RequestError("The answer has no choices.", reason="no_answer")
+    return response
 
 
 def _usage(usage: Any) -> Usage:  # noqa: ANN401  the SDK's type, or None from some servers

@@ -108,6 +108,7 @@ def open_provider(teacher: Teacher) -> Provider:
             slots=teacher.concurrency,
             context=teacher.context,
             timeout=teacher.timeout,
+            form=teacher.form or "completion",
         )
     return OpenAI(
         teacher.model,

@@ -8,9 +8,9 @@ from typing import Any
 
 from datakit.fingerprint import made_id
 from datakit.outcome import Drop, Rejected
-from datakit.record import Record
+from datakit.record import Record, digest
 from datakit.running.ledger import Clock, Row, balance
-from datakit.running.local import Engine
+from datakit.running.local import Engine, StepFailedError
 from datakit.running.spool import Spool
 from datakit.step import verb_of
 
@@ -18,6 +18,7 @@ __all__ = ["Flow", "Made"]
 
 Made = Sequence[Record | Rejected]
 _Memo = dict[tuple[int, str], Any]
+_BOOKS = ("model", "prompt_hash", "cost")
 
 
 class Flow:
@@ -52,6 +53,7 @@ class Flow:
         self._keep_seeds = keep_seeds
         self.excluded: list[Record] = []
         self._seeds: set[str] = set()
+        self._drops: list[Spool] = []
         self._memo: _Memo | None = {} if remember else None
         self._seconds: dict[int, float] = {}
 
@@ -71,6 +73,9 @@ class Flow:
         self.rows = [Row(step.step_name) for step in self.steps]
         self.kept = Spool(self.kept.path)
         self.dropped = Spool(self.dropped.path)
+        self._drops = [
+            Spool(self._work / f"dropped-{place}.jsonl") for place in range(len(self.steps))
+        ]
         self.excluded = []
         clock = Clock()
         first = _Counted(start, self._seeds if self._memo is not None else None)
@@ -113,8 +118,12 @@ class Flow:
                 self.kept.append(record)
             else:
                 self.excluded.append(record)
-                self.dropped.append_dropped(record, "include_seeds", Drop("seed"))
         self.kept.close()
+        # Step by step: how far steps read ahead of each other depends on the machine.
+        for spool in self._drops:
+            self.dropped.take_over(spool)
+        for record in self.excluded:
+            self.dropped.append_dropped(record, "include_seeds", Drop("seed"))
         self.dropped.close()
 
     def _arriving(self, row: Row, stream: Iterable[Record]) -> Iterator[Record]:
@@ -127,9 +136,10 @@ class Flow:
             row.kept += 1
             yield record
 
-    def _drop(self, row: Row, record: Record, drop: Drop) -> None:
+    def _drop(self, place: int, record: Record, drop: Drop) -> None:
+        row = self.rows[place]
         row.dropped[drop.reason] += 1
-        self.dropped.append_dropped(record, row.step, drop)
+        self._drops[place].append_dropped(record, row.step, drop)
 
     def _making(self, place: int, stream: Iterator[Record], made: Made) -> Iterator[Record]:
         yield from stream
@@ -137,32 +147,36 @@ class Flow:
         for each in made:
             row.made += 1
             if isinstance(each, Rejected):
-                self._drop(row, each.record, each.drop)
+                self._drop(place, each.record, each.drop)
             else:
                 yield each
 
     def _selecting(self, place: int, stream: Iterator[Record]) -> Iterator[Record]:
         spool = Spool(self._work / f"step-{place}.jsonl").extend(stream)
         spool.close()
-        drops = self._engine.select(self.steps[place], spool)
+        drops = dict(self._engine.select(self.steps[place], spool))
         for record in spool:
-            drop = drops.get(record.id)
+            drop = drops.pop(record.id, None)
             if drop is None:
                 yield record
             else:
-                self._drop(self.rows[place], record, drop)
+                self._drop(place, record, drop)
+        if drops:
+            name, unknown = self.steps[place].step_name, next(iter(drops))
+            raise StepFailedError(f'{name} drops "{unknown}", which it was not given.')
 
     def _mapping(self, place: int, stream: Iterator[Record]) -> Iterator[Record]:
-        step = self.steps[place]
+        verb = verb_of(self.steps[place])
+        seen: set[str] = set()
         for record, outcome in self._outcomes(place, stream):
-            if verb_of(step) == "score":
+            if verb == "score":
                 yield record.annotated(outcome)
-            elif outcome is None:
-                yield record
             elif isinstance(outcome, Drop):
-                self._drop(self.rows[place], record, outcome)
+                self._drop(place, record, outcome)
+            elif verb == "revise":
+                yield self._revised(place, record, outcome, seen)
             else:
-                yield self._revised(place, record, outcome)
+                yield record
 
     def _outcomes(self, place: int, stream: Iterator[Record]) -> Iterator[tuple[Record, Any]]:
         step = self.steps[place]
@@ -179,16 +193,30 @@ class Flow:
         for record in records:
             yield record, memo[place, record.id]
 
-    def _revised(self, place: int, record: Record, child: Record) -> Record:
-        step, row = self.steps[place], self.rows[place]
-        child = child.replace(id=made_id(step, (record.id,), (), 0)).with_meta(
-            step=step.step_name, parents=[record.id]
-        )
-        row.made += 1
+    def _revised(self, place: int, record: Record, child: Record | None, seen: set[str]) -> Record:
+        """Returns what goes on; no two have the same id, even if a source has both already."""
+        step = self.steps[place]
+        if child is None:
+            result = _renamed(record, seen)
+        else:
+            # Who answered, and for how much, is true of the child as well.
+            books = {k: record.meta[k] for k in _BOOKS if k in record.meta}
+            meta = {**books, **child.meta, "step": step.step_name, "parents": [record.id]}
+            result = child.replace(id=made_id(step, (record.id,), (), 0), meta=meta)
+            result = result.replace(id=_renamed(result, seen).id)
+            self.rows[place].made += 1
+            self._drop(place, record, Drop("revised", of=result.id))
         if record.id in self._seeds:
-            self._seeds.add(child.id)
-        self._drop(row, record, Drop("revised", of=child.id))
-        return child
+            self._seeds.add(result.id)
+        seen.add(result.id)
+        return result
+
+
+def _renamed(record: Record, seen: set[str]) -> Record:
+    id = record.id
+    while id in seen:
+        id = digest(["again", id])
+    return record if id == record.id else record.replace(id=id).with_meta(source_id=record.id)
 
 
 class _Counted:

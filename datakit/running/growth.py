@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Protocol
 
-from datakit.errors import BudgetError, DatakitError, ProviderError, RequestError
+from datakit.errors import BudgetError, DatakitError, InputError, ProviderError, RequestError
 from datakit.fingerprint import made_id
 from datakit.llm.client import LLM, Client
 from datakit.outcome import Drop, Rejected
@@ -21,6 +21,7 @@ from datakit.record import Record, digest
 from datakit.running.flow import Flow
 from datakit.running.local import StepFailedError
 from datakit.running.pipeline import Pipeline
+from datakit.step import call
 
 __all__ = ["Growth", "Progress", "grow"]
 
@@ -91,16 +92,17 @@ def grow(
         tell: Called as requests are answered.
     """
     growth = Growth(made={place: [] for place in clients})
+    taken = {seed.id for seed in seeds}
     flow.run(seeds, growth.made)
     kept, dry = 0, 0
     while True:
-        state = _Round(pipeline, growth.rounds, flow.pool(), clients, tell, kept, growth.made)
+        state = _Round(pipeline, growth.rounds, _pool(flow), clients, tell, kept, growth.made)
         started = time.perf_counter()
         stopped = runner.run(state.run())
         flow.charge(clients, time.perf_counter() - started)
         growth.rounds += 1
         for place, made in state.committed.items():
-            growth.made[place] += made
+            growth.made[place] += _renumbered(made, taken)
         flow.run(seeds, growth.made)
         before, kept = kept, flow.kept_made
         dry = 0 if kept > before else dry + 1
@@ -115,6 +117,30 @@ def grow(
         else:
             continue
         return growth
+
+
+def _pool(flow: Flow) -> list[Record]:
+    pool = flow.pool()
+    if not pool:
+        reasons = [f"{row.step} ({', '.join(row.dropped)})" for row in flow.rows if row.dropped]
+        raise InputError(
+            f"No seed passes the pipeline's own steps: {'; '.join(reasons) or 'there is none'}. "
+            "Without one there is nothing to learn from."
+        )
+    return pool
+
+
+def _renumbered(made: Sequence[Record | Rejected], taken: set[str]) -> Iterator[Record | Rejected]:
+    """Gives a record another id if it has one that is taken, and notes the ids.
+
+    Seeds may be records of an earlier version, and then the log gives the same ones again.
+    """
+    for each in made:
+        record = each.record if isinstance(each, Rejected) else each
+        while record.id in taken:
+            record = record.replace(id=digest(["again", record.id]))
+        taken.add(record.id)
+        yield Rejected(record, each.drop) if isinstance(each, Rejected) else record
 
 
 class _Round:
@@ -180,7 +206,7 @@ class _Round:
         seed = int(digest([self._pipeline.random_seed, step.step_name, where], size=4), 16) >> 1
         llm = LLM(self._clients[place], where, ordinal, seed)
         try:
-            made = await _make(step, self._pool, llm)
+            made = await make_records(step, self._pool, llm)
         except RequestError as error:
             self._refused.append(error)
             empty = Record.from_parents((), instruction="")
@@ -204,9 +230,18 @@ class _Round:
         )
 
 
-async def _make(step: Any, pool: Sequence[Record], llm: LLM) -> list[Record | Rejected]:  # noqa: ANN401
+async def make_records(
+    step: Any,  # noqa: ANN401
+    pool: Sequence[Record],
+    llm: LLM,
+) -> list[Record | Rejected]:
+    """Calls a `make` step.
+
+    Raises:
+        StepFailedError: If it raises an error of its own.
+    """
     try:
-        return list(await step.make(pool, llm))
+        return list(await call(step, pool, llm=llm))
     except DatakitError:
         raise
     except Exception as error:
@@ -223,6 +258,11 @@ def _finished(
     at: int,
 ) -> Record | Rejected:
     each = made[at]
+    if not isinstance(each, Record | Rejected):
+        raise StepFailedError(
+            f"{step.step_name} made a {type(each).__name__}; make returns a list of Record and "
+            "Rejected."
+        )
     record = each.record if isinstance(each, Rejected) else each
     parents = record.parents
     if not parents and not isinstance(each, Rejected):
@@ -230,16 +270,18 @@ def _finished(
             f"{step.step_name} made a record without parents; use seed.child(...) "
             "or Record.from_parents(...)."
         )
+    books = {
+        "step": step.step_name,
+        "parents": list(parents),
+        "model": llm.model,
+        "prompt_hash": llm.prompt_hash,
+        "cost": f"{llm.cost / len(made):f}",
+        "license": record.meta.get("license", llm.license),
+    }
     record = record.replace(
-        id=made_id(step, parents, tuple(llm.keys), at),
-        meta={
-            "step": step.step_name,
-            "parents": list(parents),
-            "model": llm.model,
-            "prompt_hash": llm.prompt_hash,
-            "cost": str(llm.cost / len(made)),
-            "license": llm.license,
-            **{key: value for key, value in record.meta.items() if key != "parents"},
-        },
+        # A step that asks nobody has no request keys to tell its calls apart.
+        id=made_id(step, parents, tuple(llm.keys) or (llm.where,), at),
+        # The books are the engine's: what a step copied from a parent's is not true of its child.
+        meta={**books, **{k: v for k, v in record.meta.items() if k not in books}},
     )
     return Rejected(record, each.drop) if isinstance(each, Rejected) else record

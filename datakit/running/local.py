@@ -5,16 +5,19 @@ from __future__ import annotations
 import itertools
 import multiprocessing
 import os
+import threading
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.util import Finalize
 from typing import Any, Protocol
 
 import cloudpickle
 
 from datakit.errors import DatakitError, InputError
 from datakit.outcome import Drop
-from datakit.record import Record
+from datakit.record import Record, canonical
 from datakit.step import Resources, call, verb_of
 
 __all__ = ["Engine", "LocalEngine", "StepFailedError"]
@@ -22,6 +25,14 @@ __all__ = ["Engine", "LocalEngine", "StepFailedError"]
 _BATCH = 256
 # Below this many records, starting processes costs more than they save.
 _FEW = 2_048
+
+
+# What each verb may say of a record.
+_OUTCOMES: dict[str, tuple[Any, str]] = {
+    "score": (Mapping, "a dictionary for each record"),
+    "check": (Drop | None, "a Drop or None"),
+    "revise": (Record | None, "a Record or None"),
+}
 
 
 class StepFailedError(InputError):
@@ -84,12 +95,19 @@ class LocalEngine:
                         yield from zip(done, future.result(), strict=True)
                 for done, future in waiting:
                     yield from zip(done, future.result(), strict=True)
+            except BrokenProcessPool:
+                raise StepFailedError(
+                    f"{_name(step)}: a worker process died. Was it out of memory? A script that "
+                    'runs a pipeline needs: if __name__ == "__main__":'
+                ) from None
             finally:
                 pool.shutdown(cancel_futures=True)
 
     def select(self, step: object, records: Iterable[Record]) -> dict[str, Drop]:
         """Returns the drops of a `select` step."""
         drops: dict[str, Drop] = _guarded(step, None, records, self._resources)
+        if not isinstance(drops, Mapping) or not all(isinstance(d, Drop) for d in drops.values()):
+            raise StepFailedError(f"{_name(step)}: select returns a dictionary of Drop by id.")
         return drops
 
     def close(self) -> None:
@@ -103,8 +121,30 @@ def run_batch(step: object, batch: Sequence[Record], resources: Resources) -> li
         values = list(_guarded(step, None, batch, resources))
         if len(values) != len(batch):
             raise StepFailedError(f"{_name(step)}: {len(values)} scores for {len(batch)} records.")
-        return values
-    return [_guarded(step, record, record, resources) for record in batch]
+    else:
+        values = [_guarded(step, record, record, resources) for record in batch]
+    for record, value in zip(batch, values, strict=True):
+        _check_outcome(step, record, value)
+    return values
+
+
+def _check_outcome(step: object, record: Record, value: object) -> None:
+    """Refuses what a step's verb may not say, while it is known which step said it of what."""
+    wanted, name = _OUTCOMES[verb_of(step)]
+    if not isinstance(value, wanted):
+        kind = type(value).__name__
+        raise StepFailedError(
+            f"{_name(step)} on record {record.id}: {verb_of(step)} returns {name}, not a {kind}."
+        )
+    if not isinstance(value, Mapping | Drop):
+        return
+    try:
+        canonical(value.detail if isinstance(value, Drop) else dict(value))
+    except (TypeError, ValueError) as error:
+        raise StepFailedError(
+            f"{_name(step)} on record {record.id}: {error}; a file holds finite numbers, texts, "
+            "true, false, null, lists and objects."
+        ) from None
 
 
 def _guarded(step: object, record: Record | None, given: object, resources: Resources) -> Any:  # noqa: ANN401
@@ -138,7 +178,18 @@ _worker: tuple[object, Resources] | None = None
 
 def _start_worker(pickled: bytes) -> None:
     global _worker
-    _worker = (cloudpickle.loads(pickled), Resources())
+    resources = Resources()
+    _worker = (cloudpickle.loads(pickled), resources)
+    Finalize(None, resources.close, exitpriority=10)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    # A worker waits for work for ever, even if who would send it was killed.
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _work(batch: list[Record]) -> list[Any]:

@@ -14,6 +14,7 @@ from datakit.llm.client import LLM
 from datakit.llm.request import Request
 from datakit.llm.teacher import Teacher
 from datakit.record import Record
+from datakit.running.growth import make_records
 from datakit.running.pipeline import Pipeline
 
 __all__ = ["History", "Plan", "make_plan"]
@@ -98,13 +99,24 @@ class _Asked(DatakitError):
 class _Probe(LLM):
     """Takes the place of a teacher and sends nothing."""
 
-    def __init__(self, ordinal: int, form: str) -> None:
+    def __init__(self, ordinal: int, teacher: Teacher) -> None:
         super().__init__(None, "plan", ordinal, 0)  # type: ignore[arg-type]
-        self._form = form
+        self._teacher = teacher
 
     @property
     def form(self) -> str:
-        return self._form
+        local = self._teacher.provider == "embedded"
+        return self._teacher.form or ("completion" if local else "chat")
+
+    @property
+    def model(self) -> str:
+        name: str = self._teacher.describe()["model"]
+        return name
+
+    @property
+    def license(self) -> str:
+        name: str = self._teacher.describe()["license"]
+        return name
 
     async def _ask(self, request: Request) -> list[Any]:
         raise _Asked(request)
@@ -128,12 +140,11 @@ def make_plan(pipeline: Pipeline, seeds: Iterable[Record], history: History | No
 
 
 def _requests(pipeline: Pipeline, place: int, seeds: Sequence[Record]) -> list[Request]:
-    teacher = pipeline.teacher_of(place)
-    form = teacher.form or ("completion" if teacher.provider == "embedded" else "chat")
+    step, teacher = pipeline.steps[place], pipeline.teacher_of(place)
     found = []
     for ordinal in range(min(8, pipeline.round_size)):
         try:
-            asyncio.run(pipeline.steps[place].make(seeds, _Probe(ordinal, form)))
+            asyncio.run(make_records(step, seeds, _Probe(ordinal, teacher)))
         except _Asked as asked:
             found.append(asked.request)
     return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO
@@ -44,6 +45,14 @@ class Spool:
         """Adds a dropped record with its reason."""
         self._file.write(record.to_line(dropped=drop.to_json(step)))
         self._count += 1
+
+    def take_over(self, other: Spool) -> None:
+        """Adds all of another spool, whose file is then gone."""
+        other.close()
+        with open(other.path, "rb") as reader:
+            shutil.copyfileobj(reader, self._file)
+        other.path.unlink()
+        self._count += len(other)
 
     def extend(self, records: Iterable[Record]) -> Spool:
         """Adds records; returns the spool."""

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 import html
+import itertools
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from datakit.errors import MissingExtraError, StoreError
-from datakit.fingerprint import file_sha256
-from datakit.record import Record
+from datakit.record import Record, canonical
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
-__all__ = ["Version"]
+__all__ = ["Version", "manifest_sha256"]
 
 
 class Version:
@@ -141,19 +142,39 @@ class Version:
 
     def verify(self) -> list[str]:
         """Returns what is wrong with the files, as sentences; an empty list if nothing is."""
+        try:
+            self.manifest  # noqa: B018  is it readable at all?
+        except StoreError as error:
+            return list(error.problems)
         wrong = []
         for name, key in (("data.jsonl", "data_sha256"), ("dropped.jsonl", "dropped_sha256")):
             path = self.path / name
             if not path.is_file():
                 wrong.append(f"{path}: is missing.")
-            elif file_sha256(path) != self.manifest[key]:
+            elif _sha256(path) != self.manifest.get(key):
                 wrong.append(f"{path}: was changed after it was written (SHA-256 differs).")
+        path = self.path / "manifest.json"
+        if self.manifest.get("manifest_sha256", "") != manifest_sha256(self.manifest):
+            wrong.append(f"{path}: was changed after it was written (SHA-256 differs).")
+        return wrong or [f"{path}: {text}" for text in self._misfits()]
+
+    def _misfits(self) -> Iterator[str]:
+        """Yields what the books say and the files do not."""
+        arriving = None
         for row in self.manifest["funnel"]:
             if row["in"] + row["made"] != row["kept"] + sum(row["dropped"].values()):
-                wrong.append(f"{self.path / 'manifest.json'}: {row['step']} does not balance.")
-        if not wrong and sum(1 for _ in self.records()) != len(self):
-            wrong.append(f"{self.data_path}: does not have {len(self)} records.")
-        return wrong
+                yield f"{row['step']} does not balance."
+            if arriving not in (None, row["in"]):
+                yield f"{arriving} records went to {row['step']}, {row['in']} came."
+            arriving = row["kept"]
+        ids: set[str] = set()
+        for name, key in (("data.jsonl", "records"), ("dropped.jsonl", "dropped")):
+            found = [row["id"] for row in self._rows(name)]
+            if len(found) != self.manifest[key]:
+                yield f"{name} has {len(found)} records, not {self.manifest[key]}."
+            if len(found) != len({*found} - ids):
+                yield f"{name} has an id that another record has."
+            ids.update(found)
 
     def report(self) -> Path:
         """Returns the path of the HTML quality report."""
@@ -162,7 +183,8 @@ class Version:
     def to_datasets(self, split: tuple[float, float] | None = None) -> Any:  # noqa: ANN401
         """Returns the kept records as a `datasets.Dataset`.
 
-        `meta` is one JSON text: Arrow would give all records the keys of any.
+        `meta` is one JSON text, as are other values that are no plain text: Arrow would give all
+        records the keys of any.
 
         Args:
             split: Shares of training and test records, such as `(0.9, 0.1)`. A seed and all that
@@ -177,7 +199,7 @@ class Version:
             raise MissingExtraError.of("datasets", "hub", "to_datasets()") from None
         if split is None:
             return _dataset(Dataset, list(self.records()))
-        left, right = _families(list(self.records()), split)
+        left, right = _families(list(self.records()), self.iter_dropped(), split)
         return _dataset(Dataset, left), _dataset(Dataset, right)
 
     def __repr__(self) -> str:
@@ -195,31 +217,61 @@ class Version:
         return (
             f"<p><b>{html.escape(self.ref)}</b>: {len(self):,} records, "
             f"${html.escape(self.manifest['cost']['usd'])}, "
-            f'<a href="{html.escape(self.report().as_uri())}">report</a></p>'
+            f'<a href="{html.escape(self.report().resolve().as_uri())}">report</a></p>'
             f"<table><tr>{head}</tr>{rows}</table>"
         )
 
 
+def manifest_sha256(manifest: Mapping[str, Any]) -> str:
+    """Returns the hash of all of a manifest but that hash."""
+    rest = {key: value for key, value in manifest.items() if key != "manifest_sha256"}
+    return hashlib.sha256(canonical(rest)).hexdigest()
+
+
+def _sha256(path: Path) -> str:
+    # Not `file_sha256`, which trusts size and time: who changes a file can set both.
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def _dataset(kind: type[Dataset], records: list[Record]) -> Dataset:
-    columns: dict[str, list[str]] = {
-        name: [getattr(record, name) for record in records]
-        for name in ("instruction", "input", "output", "id")
+    columns: dict[str, list[Any]] = {
+        name: [_text(getattr(record, name)) for record in records]
+        for name in ("instruction", "input", "output")
     }
-    columns["meta"] = [json.dumps(dict(record.meta), ensure_ascii=False) for record in records]
+    for name in dict.fromkeys(key for record in records for key in record.extra):
+        columns.setdefault(name, _column([record.extra.get(name) for record in records]))
+    columns["id"] = [record.id for record in records]
+    columns["meta"] = [json.dumps(dict(record.meta)) for record in records]
     return kind.from_dict(columns)
 
 
+def _column(values: list[Any]) -> list[Any]:
+    for plain in (str, bool):
+        if all(value is None or isinstance(value, plain) for value in values):
+            return [_text(value) if isinstance(value, str) else value for value in values]
+    return [None if value is None else json.dumps(value) for value in values]
+
+
+def _text(text: str) -> str:
+    # Arrow holds UTF-8, which has no form for a lone surrogate.
+    return text.encode("utf-8", "replace").decode()
+
+
 def _families(
-    records: list[Record], split: tuple[float, float]
+    records: list[Record],
+    dropped: Iterable[tuple[Record, object]],
+    split: tuple[float, float],
 ) -> tuple[list[Record], list[Record]]:
     home: dict[str, str] = {}
 
     def root(id: str) -> str:
         while home.setdefault(id, id) != id:
-            id = home[id]
+            home[id] = id = home[home[id]]
         return id
 
-    for record in records:
+    # A line goes on through those that were dropped: a revised record, a seed that is left out.
+    for record in itertools.chain(records, (record for record, _ in dropped)):
         for parent in record.parents:
             home[root(parent)] = root(record.id)
     families: dict[str, list[Record]] = {}

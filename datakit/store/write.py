@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from datakit.fingerprint import file_sha256
-from datakit.store.version import Version
+from datakit.store.version import Version, manifest_sha256
 
 __all__ = ["Draft"]
 
@@ -51,6 +51,7 @@ class Draft:
             "data_sha256": file_sha256(self.path / "data.jsonl"),
             "dropped_sha256": file_sha256(self.path / "dropped.jsonl"),
         }
+        whole["manifest_sha256"] = manifest_sha256(whole)
         self.add("manifest.json", json.dumps(whole, indent=2, ensure_ascii=False) + "\n")
         return Version(self.path)
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from typing import Any
 
 from datakit.errors import InputError, MissingExtraError
-from datakit.reading import identified
+from datakit.reading import identified, plain_row
 from datakit.record import Record
 from datakit.step import step
 
@@ -42,15 +43,21 @@ class Hub:
             import datasets
         except ImportError:
             raise MissingExtraError.of("datasets", "hub", "source.hub") from None
+        # Both report every attempt and retry; what counts comes with the error.
+        for name in ("datasets", "huggingface_hub"):
+            logging.getLogger(name).setLevel(logging.ERROR)
         try:
             rows = datasets.load_dataset(
                 self.id, self.config, split=self.split, revision=self.revision, streaming=True
             )
         except Exception as error:  # the library's own and those of the network are many
             text = " ".join(str(error).split())[:300]
-            raise InputError(f"{self.id}: cannot be loaded from the hub: {text}") from None
+            raise InputError(
+                f"{self.id}: is no file here, and cannot be loaded from the hub: {text}"
+            ) from None
         return identified(self._numbered(rows), self.id, fields=self.fields, answers=self.answers)
 
     def _numbered(self, rows: Any) -> Iterator[tuple[str, dict[str, Any]]]:  # noqa: ANN401
         for number, row in enumerate(rows, 1):
-            yield f"{self.id}:{self.split}:{number}", {**row}
+            where = f"{self.id}:{self.split}:{number}"
+            yield where, plain_row(row, where)
