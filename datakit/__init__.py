@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING
 from datakit.step import FileRef, Resources, step
 
 if TYPE_CHECKING:
-    from datakit.api import Result as Result
-    from datakit.api import apply as apply
-    from datakit.api import contamination as contamination
-    from datakit.api import dedup as dedup
-    from datakit.api import filter as filter
     from datakit.api import load as load
     from datakit.api import plan as plan
     from datakit.api import run as run
+    from datakit.direct import Result as Result
+    from datakit.direct import apply as apply
+    from datakit.direct import contamination as contamination
+    from datakit.direct import dedup as dedup
+    from datakit.direct import filter as filter
     from datakit.errors import BudgetError as BudgetError
     from datakit.errors import DatakitError as DatakitError
     from datakit.errors import InputError as InputError
@@ -46,13 +46,13 @@ _PUBLIC = {
     "ProviderError": "datakit.errors",
     "Record": "datakit.record",
     "Rejected": "datakit.outcome",
-    "Result": "datakit.api",
+    "Result": "datakit.direct",
     "Store": "datakit.store",
     "Version": "datakit.store",
-    "apply": "datakit.api",
-    "contamination": "datakit.api",
-    "dedup": "datakit.api",
-    "filter": "datakit.api",
+    "apply": "datakit.direct",
+    "contamination": "datakit.direct",
+    "dedup": "datakit.direct",
+    "filter": "datakit.direct",
     "load": "datakit.api",
     "plan": "datakit.api",
     "run": "datakit.api",

@@ -163,7 +163,8 @@ def server():
 
 
 def run(project, **options):
-    return api.execute(project.pipeline, store=project.store, **options)
+    wanted = {key: options.pop(key) for key in ("fresh", "tell") if key in options}
+    return api.execute(api.prepare(project.pipeline, store=project.store, **options), **wanted)
 
 
 def test_a_second_run_changes_nothing_and_a_fresh_one_asks_again(tmp_path, server):

@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import IO, Any
 
 from datakit import registry
-from datakit.api import open_input, sweep
 from datakit.benchmark import open_overlap
 from datakit.cli.console import Console, command, counted, visible
 from datakit.cli.runs import funnel
 from datakit.config import parse_step
+from datakit.direct import open_input, sweep
 from datakit.errors import InputError
 from datakit.overlap import Match
 from datakit.record import Record

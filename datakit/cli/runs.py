@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 from datakit import api
-from datakit.api import Run, adjusted, execute
+from datakit.api import Run
 from datakit.cli.console import Console, command, counted
 from datakit.config import load_pipeline
 from datakit.errors import InputError
@@ -57,9 +57,11 @@ def _plan_args(parser: argparse.ArgumentParser) -> None:
 @command(_run_args)
 def run(args: argparse.Namespace, console: Console) -> int:
     """Run a pipeline and write a version with its report; resumes by itself."""
-    pipeline = adjusted(args.pipeline, args.name, args.budget, args.limit)
-    console.say(_headline(pipeline))
-    done = execute(pipeline, store=args.store, fresh=args.fresh, tell=_Meter(console).tell)
+    prepared = api.prepare(
+        args.pipeline, store=args.store, name=args.name, budget=args.budget, limit=args.limit
+    )
+    console.say(_headline(prepared.pipeline))
+    done = api.execute(prepared, fresh=args.fresh, tell=_Meter(console).tell)
     console.document(_document(done))
     if not done.new:
         console.result(f"{done.version.ref} already is what this pipeline gives; nothing changed.")

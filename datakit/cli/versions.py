@@ -164,7 +164,7 @@ def lineage(args: argparse.Namespace, console: Console) -> int:
         by = record.meta.get("step") or "seed"
         gone = f"  (dropped: {drop['reason']})" if drop else ""
         text = visible(" ".join((record.instruction or record.output).split()))[:80]
-        console.result(f"{'  ' * depth}{record.id}  {by}{gone}  {text}")
+        console.result(f"{'  ' * depth}{visible(f'{record.id}  {by}{gone}')}  {text}")
     return 0
 
 

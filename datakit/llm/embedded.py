@@ -64,6 +64,9 @@ class Embedded:
         self.path = Path(gguf) if gguf else default_gguf()
         if not self.path.is_file():
             raise InputError(f"{self.path}: there is no such model file.")
+        with open(self.path, "rb") as file:
+            if file.read(4) != b"GGUF":
+                raise InputError(f"{self.path}: is not a model in GGUF format.")
         self.model = self.path.stem
         self.slots = slots
         self._threads = threads

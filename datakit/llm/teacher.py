@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from importlib.util import find_spec
 from typing import Annotated, Any, Literal
 
 from msgspec import Meta
 
-from datakit.errors import InputError, did_you_mean
+from datakit.errors import InputError, MissingExtraError, did_you_mean
 from datakit.llm.budget import Price, dollars
 from datakit.llm.embedded import Embedded
 from datakit.llm.openai import OpenAI
@@ -60,9 +61,9 @@ class Teacher:
         if self.provider not in PROVIDERS:
             near = did_you_mean(self.provider, PROVIDERS)
             known = ", ".join(PROVIDERS)
-            raise ValueError(f'unknown provider "{self.provider}"{near or f"; there are {known}"}')
+            raise ValueError(f'provider: unknown "{self.provider}"{near or f"; there are {known}"}')
         if self.provider == "openai" and not self.model:
-            raise ValueError("model is missing: name the model that the server has")
+            raise ValueError("model: is missing; name the model that the server has")
         if self.provider == "embedded" and (self.base_url or self.api_key_env):
             raise ValueError("base_url and api_key_env go with provider: openai")
         self.prices()
@@ -101,6 +102,9 @@ def open_provider(teacher: Teacher) -> Provider:
     Raises:
         InputError: If a key, a package or a file is missing.
     """
+    for package in ("openai", *(("xllamacpp",) if teacher.provider == "embedded" else ())):
+        if find_spec(package) is None:
+            raise MissingExtraError.of(package, teacher.provider, "This teacher")
     if teacher.provider == "embedded":
         return Embedded(
             teacher.model or None,

@@ -108,15 +108,18 @@ def grow(
         dry = 0 if kept > before else dry + 1
         if stopped is not None:
             growth.ended, growth.message = "budget", str(stopped)
-        elif pipeline.target and kept >= pipeline.target:
-            growth.ended = "target"
-        elif sum(map(len, growth.made.values())) >= pipeline.most:
-            growth.ended = "max_candidates"
-        elif dry >= _DRY:
-            growth.ended = "novelty"
-        else:
-            continue
-        return growth
+            return growth
+        if ended := _ended(pipeline, growth, kept, dry):
+            growth.ended = ended
+            return growth
+
+
+def _ended(pipeline: Pipeline, growth: Growth, kept: int, dry: int) -> str | None:
+    if pipeline.target and kept >= pipeline.target:
+        return "target"
+    if sum(map(len, growth.made.values())) >= pipeline.most:
+        return "max_candidates"
+    return "novelty" if dry >= _DRY else None
 
 
 def _pool(flow: Flow) -> list[Record]:

@@ -70,9 +70,11 @@ class Pipeline:
         wrong: list[tuple[str, str]] = []
         if not NAME.match(self.name):
             wrong.append(("name", f'"{self.name}" must be lower-case letters, digits, _ . -'))
-        if (self.seeds is None) == (self.source is None):
+        if self.seeds is None and self.source is None:
             wrong.append(("seeds", "give seeds (to make records) or source (to clean records)"))
-        if self.source is not None and self.makers:
+        if self.seeds is not None and self.source is not None:
+            wrong.append(("source", "give seeds (to make records) or source, not both"))
+        elif self.source is not None and self.makers:
             wrong.append(("source", "a pipeline that makes records starts from seeds"))
         if self.makers and not (self.target or self.max_candidates):
             wrong.append(("target", "say how many kept records to stop at: target: 200"))

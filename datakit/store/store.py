@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from datakit.errors import StoreError, did_you_mean
 from datakit.store.version import Version
@@ -65,14 +66,16 @@ class Store:
         if match is None:
             if (Path(reference) / "manifest.json").is_file():
                 return Version(Path(reference))
+            known = f'; did you mean "{reference}@latest"?' if self.numbers(reference) else "."
             raise StoreError(
                 f'"{reference}" is neither a version, such as sql@v1 or sql@latest, '
-                "nor the folder of one."
+                f"nor the folder of one{known}"
             )
         name, numbers = match["name"], self.numbers(match["name"])
         if not numbers:
             near = did_you_mean(name, self.names())
-            raise StoreError(f'there is no dataset "{name}" in {self.root}{near or "."}')
+            hint = near or ". See: datakit ls"
+            raise StoreError(f'there is no dataset "{name}" in the folder {self.root}{hint}')
         wanted = numbers[-1] if match["version"] == "latest" else int(match["version"][1:])
         place = numbers.index(wanted) if wanted in numbers else -1
         place -= int(match["back"] or 0)
@@ -93,16 +96,7 @@ class Store:
             StoreError: If another process writes it, or if the folder cannot be written.
         """
         folder = self.root / name
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            lock = open(folder / ".lock", "a+")  # noqa: SIM115  closed below
-        except OSError as error:
-            raise StoreError(
-                f"{folder}: cannot be written: {error.strerror}. "
-                "Name another folder with --store or DATAKIT_STORE."
-            ) from None
-        with lock:
-            self._take(lock.fileno(), folder)
+        with self._locked(folder):
             work = folder / ".work"
             for left in (work, *folder.glob(".draft-*")):
                 shutil.rmtree(left, ignore_errors=True)
@@ -111,6 +105,34 @@ class Store:
                 yield work
             finally:
                 shutil.rmtree(work, ignore_errors=True)
+                self._leave_nothing(folder)
+
+    def _leave_nothing(self, folder: Path) -> None:
+        """Removes the folder of a dataset whose first run has left nothing worth keeping."""
+        left = list(folder.iterdir())
+        if any(path.is_dir() or (path.name != ".lock" and path.stat().st_size) for path in left):
+            return
+        # The lock is held until the folder is gone; a second writer makes a new one.
+        shutil.rmtree(folder, ignore_errors=True)
+
+    def _locked(self, folder: Path) -> IO[str]:
+        path = folder / ".lock"
+        while True:
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+                lock = open(path, "a+")  # noqa: SIM115  closed by the caller
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                raise StoreError(
+                    f"{folder}: cannot be written: {error.strerror}. "
+                    "Name another folder with --store or DATAKIT_STORE."
+                ) from None
+            self._take(lock.fileno(), folder)
+            # Who was before may have removed the folder, and this file with it.
+            if path.exists() and os.path.samestat(os.fstat(lock.fileno()), path.stat()):
+                return lock
+            lock.close()
 
     def _take(self, handle: int, folder: Path) -> None:
         try:

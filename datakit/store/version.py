@@ -43,6 +43,8 @@ class Version:
             manifest: dict[str, Any] = json.loads(path.read_bytes())
         except (OSError, ValueError) as error:
             raise StoreError(f"{path}: cannot be read: {error}.") from None
+        if not isinstance(manifest, dict) or not {"name", "version", "funnel"} <= set(manifest):
+            raise StoreError(f"{path}: is not the manifest of a version.")
         return manifest
 
     @property

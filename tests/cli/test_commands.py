@@ -263,7 +263,9 @@ def test_verify(version, cli):
     manifest = json.loads((version / "manifest.json").read_text())
     manifest["funnel"][0]["kept"] += 1
     (version / "manifest.json").write_text(json.dumps(manifest))
-    assert "filter.length does not balance" in cli("verify clean@v1").out
+    ran = cli("verify clean@v1")
+    assert ran.code == 1
+    assert ran.out.startswith("datasets/clean/v1/manifest.json: ")
 
 
 def test_lineage(data, folder, cli):
@@ -440,7 +442,8 @@ def test_streams(data, shell):
 
 
 def test_filter(data, folder, cli):
-    line = "filter data.jsonl -o out.jsonl --step 'filter.length: {min_chars: 2}' --step \"filter.where: len(output) > 12\""
+    line = "filter data.jsonl -o out.jsonl --step 'filter.length: {min_chars: 2}' "
+    line += "--step 'filter.where: len(output) > 12'"
     told = document(cli(f"{line} --json"))
     assert set(told) == {"records", "kept", "funnel"}
     assert (told["records"], told["kept"]) == (4, 1)
@@ -466,7 +469,7 @@ def test_fields(folder, cli):
 
 
 def test_contamination(folder, cli):
-    question = "How many rivers longer than nine hundred kilometres flow through the north of Germany today?"
+    question = "How many rivers longer than nine hundred kilometres flow through the north of it?"
     (folder / "in.jsonl").write_text(
         lines(
             [
@@ -495,8 +498,9 @@ def test_contamination(folder, cli):
     assert cli(f"{line} --fail-over 0").code == 1
     assert cli(f"{line} --fail-over 1").code == 0
     assert document(cli(f"{line} --fail-over 0 --json"), code=1)["records"] == 2
-    clean = "contamination in.jsonl --against bench.jsonl,in.jsonl --fail-over 1"
-    assert cli(clean).code == 1
+    (folder / "more.jsonl").write_text(lines([{"id": 1, "prompt": question}]))
+    both = document(cli(f"{line},more.jsonl --json"))
+    assert [each["benchmark"] for each in both["matches"]] == ["bench", "more"]
 
 
 @pytest.mark.parametrize(
@@ -640,7 +644,7 @@ def test_interrupt(folder):
 
 
 def test_interrupted_run_goes_on(data, folder, cli):
-    with serve(Plan(jitter=0.3)) as server:
+    with serve(Plan(jitter=0.1)) as server:
         (folder / "p.yaml").write_text(
             "name: c\nseeds: data.jsonl\ntarget: 3\nsteps: [generate.self_instruct]\n"
             f"teacher: {{provider: openai, model: m, base_url: '{server.url}', concurrency: 1}}\n"

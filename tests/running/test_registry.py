@@ -15,7 +15,7 @@ from datakit.reading import identified
 from datakit.running.flow import Flow
 from datakit.running.local import LocalEngine
 from datakit.running.pipeline import Pipeline
-from datakit.step import verb_of
+from datakit.step import StepError, verb_of
 
 FIELDS = ("instruction", "input", "output")
 SQL = [
@@ -105,6 +105,8 @@ def built(name, tmp):
     def make(options):
         try:
             return cls(**options)
+        except StepError:
+            raise
         except TypeError:  # a required parameter was left out
             return None
 
@@ -247,7 +249,7 @@ def test_the_ledger_holds_around_a_teacher(tmp_path_factory):
             random_seed=random_seed,
         )
         try:
-            version = api.execute(pipeline, store=folder / "store").version
+            version = api.run(pipeline, store=folder / "store")
         except InputError as error:
             assert "No seed passes" in str(error)
             return
@@ -263,4 +265,4 @@ def test_the_ledger_holds_around_a_teacher(tmp_path_factory):
 
     with serve(Plan(faults)) as server:
         holds()
-    assert {"target", "novelty"} <= set(ended)
+    assert "target" in ended

@@ -1,0 +1,133 @@
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from loopback import serve
+
+from datakit import api
+from datakit.llm.teacher import Teacher
+from datakit.record import Record
+from datakit.running.local import StepFailedError
+from datakit.running.pipeline import Pipeline
+from datakit.running.plan import History, Plan, history_of, make_plan
+from datakit.step import FileRef
+from datakit.steps.filter.length import Length
+from datakit.steps.generate.self_instruct import SelfInstruct
+from datakit.steps.source.jsonl import JsonLines
+from running.steps import Short, unlisted
+
+SEEDS = [
+    Record(f"Name thing {n}.", output="It is a boat, of course.", id=f"s{n}") for n in range(9)
+]
+PRICES = {"input": "1", "output": "2"}
+TEACHER = Teacher(provider="openai", model="m", base_url="http://127.0.0.1:1/v1", price=PRICES)
+
+
+def pipeline(*steps, **fields):
+    fields = {"target": 100, "round_size": 10, "teacher": TEACHER} | fields
+    return Pipeline("grown", steps, seeds=JsonLines(FileRef("seeds.jsonl")), **fields)
+
+
+def test_a_plan_is_a_range_of_whole_rounds():
+    plan = make_plan(pipeline(SelfInstruct(per_request=5), Short()), SEEDS)
+    low, high = plan.requests
+    # 80 % kept of 5 in a request, or 10 %: 25 and 200 requests, in rounds of 10.
+    assert (low, high) == (30, 200)
+    for pair in (plan.tokens, plan.usd, plan.seconds):
+        assert 0 < pair[0] < pair[1]
+    assert isinstance(plan.usd[1], Decimal)
+    assert not plan.known
+
+
+def test_what_was_measured_makes_it_narrow():
+    history = History(kept=0.5, per_request=4, output_tokens=100, seconds=2.0)
+    plan = make_plan(pipeline(SelfInstruct(per_request=5)), SEEDS, history)
+    assert plan.requests == (50, 50)
+    assert plan.seconds == (80, 120)
+    assert plan.known
+
+
+def test_max_candidates_is_a_bound():
+    plan = make_plan(pipeline(SelfInstruct(per_request=5), max_candidates=60), SEEDS)
+    assert plan.requests == (20, 20)
+
+
+def test_two_makers_share_the_target_and_add_up():
+    one = make_plan(pipeline(SelfInstruct(), target=50), SEEDS)
+    two = make_plan(pipeline(SelfInstruct(), SelfInstruct(), target=100), SEEDS)
+    assert two.requests == (2 * one.requests[0], 2 * one.requests[1])
+    assert two.usd[1] == 2 * one.usd[1]
+
+
+def test_cleaning_asks_nobody():
+    source = JsonLines(FileRef("a.jsonl"))
+    assert make_plan(Pipeline("clean", (Short(),), source=source), SEEDS) == Plan()
+
+
+@pytest.mark.parametrize("form", ["chat", "completion"])
+def test_a_step_may_ask_who_answers(form):
+    @unlisted("test.asks_who")
+    class AsksWho:
+        """Mentions its teacher."""
+
+        async def make(self, seeds: Sequence[Record], llm: Any) -> list[Record]:
+            assert llm.form == form
+            await llm.complete(f"{llm.model} {llm.license} {llm.rng.random()} {llm.ordinal}")
+            raise AssertionError("a plan sends nothing")
+
+    teacher = Teacher(provider="openai", model="m", license="MIT", form=form)
+    assert make_plan(pipeline(AsksWho(), teacher=teacher), SEEDS).requests[1] > 0
+
+
+def test_a_step_that_fails_is_named():
+    @unlisted("test.fails")
+    class Fails:
+        """Fails."""
+
+        async def make(self, seeds: Sequence[Record], llm: Any) -> list[Record]:
+            raise KeyError("x")
+
+    with pytest.raises(StepFailedError, match=r"test\.fails failed: KeyError"):
+        make_plan(pipeline(Fails()), SEEDS)
+
+
+def test_a_step_that_asks_nobody_costs_nothing():
+    @unlisted("test.alone")
+    class Alone:
+        """Asks nobody."""
+
+        async def make(self, seeds: Sequence[Record]) -> list[Record]:
+            return [seeds[0].child(output="x")]
+
+    assert make_plan(pipeline(Alone()), SEEDS).requests == (0, 0)
+
+
+def test_a_version_is_a_history_and_the_run_is_within_the_plan(tmp_path):
+    (tmp_path / "seeds.jsonl").write_bytes(b"".join(seed.to_line() for seed in SEEDS))
+    with serve() as server:
+        asked = Pipeline(
+            "grown",
+            (SelfInstruct(per_request=3), Length(max_chars=90)),
+            seeds=JsonLines(FileRef(str(tmp_path / "seeds.jsonl"))),
+            target=30,
+            round_size=4,
+            teacher=Teacher(provider="openai", model="m", base_url=server.url, price=PRICES),
+        )
+        before = api.plan(asked, store=tmp_path / "store")
+        assert server.answered() == []
+        version = api.run(asked, store=tmp_path / "store")
+        requests = len(server.answered())
+        after = api.plan(asked, store=tmp_path / "store")
+        assert len(server.answered()) == requests
+    assert before.requests[0] <= requests <= before.requests[1]
+    assert Decimal(version.manifest["cost"]["usd"]) <= before.usd[1]
+    assert not before.known
+    assert after.known
+    assert after.requests[0] == after.requests[1]
+    history = history_of(version.manifest["funnel"], version.manifest)
+    made = version.manifest["made"]
+    assert history.per_request == made / requests
+    assert history.kept == (len(version) - len(SEEDS)) / made
+    funnel = [{**row, "made": 0} for row in version.manifest["funnel"]]
+    assert history_of(funnel, version.manifest) is None

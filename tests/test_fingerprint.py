@@ -1,0 +1,89 @@
+import enum
+import os
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from running.steps import unlisted
+
+from datakit.fingerprint import EXCLUDED, file_sha256, identity, made_id, source_id
+from datakit.llm.teacher import Teacher
+from datakit.record import Record, digest
+from datakit.step import FileRef
+
+
+class Colour(enum.Enum):
+    RED = "red"
+
+
+@unlisted("test.fields")
+class Fields:
+    """Has a field of every kind."""
+
+    words: frozenset[str] = frozenset({"b", "a", "c"})
+    colour: Colour = Colour.RED
+    amount: Decimal = Decimal("1.10")
+    day: date = date(2026, 1, 2)
+    pair: tuple[int, float] = (1, 2.0)
+    file: FileRef = FileRef("")
+
+    def check(self, record):
+        return None
+
+
+def test_every_kind_of_field_has_an_identity():
+    step = Fields()
+    assert digest(identity(step)) == digest(identity(Fields(words=frozenset({"c", "b", "a"}))))
+    assert identity(step)["name"] == "test.fields"
+    others = [
+        Fields(words=frozenset({"a"})),
+        Fields(amount=Decimal("1.1000001")),
+        Fields(day=date(2026, 1, 3)),
+        Fields(pair=(1, 2.5)),
+        Fields(file=FileRef("name")),
+    ]
+    assert len({digest(identity(each)) for each in [step, *others]}) == 6
+
+
+def test_a_file_counts_by_its_bytes(tmp_path):
+    one, two = tmp_path / "one.jsonl", tmp_path / "two.jsonl"
+    one.write_text("a")
+    two.write_text("a")
+    assert identity(FileRef(str(one))) == identity(FileRef(str(two)))
+    two.write_text("b")
+    assert identity(FileRef(str(one))) != identity(FileRef(str(two)))
+    assert identity(Path("a")) == "a"
+
+
+def test_a_file_that_changes_is_read_again(tmp_path):
+    path = tmp_path / "file"
+    path.write_text("a")
+    first = file_sha256(path)
+    path.write_text("b")
+    os.utime(path, ns=(1, 1))
+    assert file_sha256(path) != first
+
+
+@pytest.mark.parametrize("field", sorted(EXCLUDED.keys() & set(Teacher.__dataclass_fields__)))
+def test_what_is_excluded_makes_no_difference(field):
+    values = {"api_key_env": "OTHER", "base_url": "http://x", "price": {"input": "1"}}
+    other = Teacher(provider="openai", model="m", **{field: values.get(field, 7)})
+    assert identity(other) == identity(Teacher(provider="openai", model="m"))
+
+
+def test_ids():
+    record = Record("q", output="a")
+    assert source_id(record, 0) != source_id(record, 1)
+    assert source_id(record, 0) == source_id(record.with_meta(x=1).replace(id="i"), 0)
+    step = Fields()
+    ids = {
+        made_id(step, ("a",), ("k",), 0),
+        made_id(step, ("a",), ("k",), 1),
+        made_id(step, ("a",), ("l",), 0),
+        made_id(step, ("b",), ("k",), 0),
+        made_id(step, ("a", "b"), ("k",), 0),
+        made_id(step, ("a",), ("b", "k"), 0),
+        made_id(Fields(pair=(2, 2.0)), ("a",), ("k",), 0),
+    }
+    assert len(ids) == 7
