@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
-from datakit.step import FileRef, Resources, step
+from datakit.step import FilePath, FileRef, Resources, step
 
 if TYPE_CHECKING:
     from datakit.api import load as load
@@ -63,6 +63,7 @@ __all__ = [
     "BudgetError",
     "DatakitError",
     "Drop",
+    "FilePath",
     "FileRef",
     "InputError",
     "Pipeline",

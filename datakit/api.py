@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from datakit.config import load_pipeline
 from datakit.errors import BudgetError, InputError, StoreError
@@ -17,12 +15,13 @@ from datakit.llm.budget import Budget
 from datakit.llm.client import Client
 from datakit.llm.log import ResponseLog
 from datakit.llm.request import Provider
-from datakit.llm.teacher import check_budget, open_provider
+from datakit.llm.teacher import Teacher, check_budget, open_provider
 from datakit.record import Record
 from datakit.report import card, render
 from datakit.running.flow import Flow
 from datakit.running.growth import Growth, Progress, grow
 from datakit.running.local import LocalEngine
+from datakit.running.loop import Loop
 from datakit.running.pipeline import Pipeline
 from datakit.running.plan import History, Plan, history_of, make_plan
 from datakit.store import Store, Version
@@ -30,9 +29,9 @@ from datakit.store.manifest import manifest
 
 __all__ = ["Prepared", "Run", "execute", "load", "plan", "prepare", "run"]
 
-T = TypeVar("T")
-
 _LOG = "responses.jsonl"
+# Marks a log that `fresh` began, until a version has come of it.
+_FRESH = "responses.fresh"
 
 
 @dataclass(frozen=True)
@@ -69,7 +68,10 @@ class Prepared:
     @property
     def recipe_hash(self) -> str:
         """The identity of what the run would give."""
-        return self.pipeline.recipe_hash({at: _who(each) for at, each in self.providers.items()})
+        teacher_of = self.pipeline.teacher_of
+        return self.pipeline.recipe_hash(
+            {at: _who(each, teacher_of(at)) for at, each in self.providers.items()}
+        )
 
 
 def run(
@@ -112,20 +114,10 @@ def execute(
             return Run(last, new=False)
     try:
         with store.writing(name) as work:
-            return _outside_loop(lambda: _write(prepared, work, fresh, tell))
+            return _write(prepared, work, fresh, tell)
     except OSError as error:
         where = error.filename or store.root / name
         raise StoreError(f"{where}: cannot be written: {error.strerror or error}.") from None
-
-
-def _outside_loop(call: Callable[[], T]) -> T:
-    """Calls a function that starts an event loop, also where one runs already: in a notebook."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return call()
-    with ThreadPoolExecutor(1) as pool:
-        return pool.submit(call).result()
 
 
 def _same(version: Version, recipe_hash: str) -> bool:
@@ -187,8 +179,10 @@ def _adjusted(
     return replace(asked, **changes)
 
 
-def _who(provider: Provider) -> dict[str, Any]:
+def _who(provider: Provider, teacher: Teacher) -> dict[str, Any]:
+    """Returns all of a teacher that shows in the data: answers, licence and cost."""
     known = {**provider.identity(), "form": provider.form}
+    known |= {"license": teacher.license, "price": teacher.price}
     return {key: value for key, value in known.items() if key not in EXCLUDED}
 
 
@@ -207,7 +201,7 @@ def _write(
         )
         growth, clients = None, {}
         if pipeline.makers:
-            log = stack.enter_context(_log(store.root / pipeline.name / _LOG, fresh))
+            log = stack.enter_context(_log(store.root / pipeline.name, fresh))
             clients = _clients(pipeline, prepared.providers, log)
             growth = _grow(pipeline, flow, prepared.seeds, clients, tell)
             started = len(prepared.seeds)
@@ -224,7 +218,9 @@ def _write(
             raise BudgetError(growth.message)
         draft.add("report.html", render(written))
         draft.add("README.md", card(written))
-        return Run(draft.publish(), new=True, growth=growth)
+        done = Run(draft.publish(), new=True, growth=growth)
+        (store.root / pipeline.name / _FRESH).unlink(missing_ok=True)
+        return done
 
 
 def _is_there(store: Store, written: Version) -> bool:
@@ -242,11 +238,17 @@ def _limited(pipeline: Pipeline) -> Iterator[Record]:
         yield record
 
 
-def _log(path: Path, fresh: bool) -> ResponseLog:
-    if fresh and path.exists():
+def _log(folder: Path, fresh: bool) -> ResponseLog:
+    """Opens the log of answers, a new one if that is asked for.
+
+    A new one that never came to a version is gone on with: what it cost is not paid again.
+    """
+    path, begun = folder / _LOG, folder / _FRESH
+    if fresh and path.exists() and not begun.exists():
         number = 1
         while (old := path.with_suffix(f".{number}.jsonl")).exists():
             number += 1
+        begun.touch()
         path.rename(old)
     return ResponseLog(path)
 
@@ -260,9 +262,8 @@ def _clients(
     for place, provider in providers.items():
         teacher = pipeline.teacher_of(place)
         if id(provider) not in made:
-            license = teacher.describe()["license"]
             made[id(provider)] = Client(
-                provider, log, teacher.prices(), budget, teacher.concurrency, license
+                provider, log, teacher.prices(), budget, teacher.concurrency, teacher.license
             )
         clients[place] = made[id(provider)]
     return clients
@@ -275,12 +276,14 @@ def _grow(
     clients: Mapping[int, Client],
     tell: Callable[[Progress], None] | None,
 ) -> Growth:
-    with asyncio.Runner() as runner:
+    with Loop() as loop:
         try:
-            return grow(pipeline, flow, seeds, clients, runner, tell or (lambda _: None))
+            return loop.work(
+                lambda: grow(pipeline, flow, seeds, clients, loop, tell or (lambda _: None))
+            )
         finally:
-            for client in set(clients.values()):
-                runner.run(client.provider.close())
+            with suppress(KeyboardInterrupt):
+                loop.work(lambda: [loop.run(each.provider.close()) for each in {*clients.values()}])
 
 
 def plan(pipeline: str | Path | Pipeline, *, store: str | Path | None = None) -> Plan:
@@ -296,7 +299,8 @@ def plan(pipeline: str | Path | Pipeline, *, store: str | Path | None = None) ->
     history: History | None = None
     for version in reversed(Store(store).versions(asked.name)):
         history = history or history_of(version.manifest["funnel"], version.manifest)
-    return _outside_loop(lambda: make_plan(asked, seeds, history))
+    with Loop() as loop:
+        return loop.work(lambda: make_plan(asked, seeds, history))
 
 
 def load(reference: str, *, store: str | Path | None = None) -> Version:

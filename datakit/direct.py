@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,7 @@ from datakit import registry
 from datakit.config import parse_step
 from datakit.errors import InputError
 from datakit.outcome import Drop
-from datakit.reading import identified, plain_row, read_records
+from datakit.reading import identified, plain_row, read_rows
 from datakit.record import Record
 from datakit.running.flow import Flow
 from datakit.running.local import LocalEngine
@@ -85,6 +85,7 @@ def open_input(
     *,
     store: str | Path | None = None,
     fields: Mapping[str, str] | None = None,
+    seen: Callable[[str, dict[str, Any]], None] | None = None,
 ) -> Iterator[Record]:
     """Yields the records of a version, a file, `-` (standard input) or a hub dataset.
 
@@ -92,6 +93,7 @@ def open_input(
         records: Its reference or path; or records or dictionaries, which are given ids.
         store: The folder of versions.
         fields: Our fields to the file's, such as `{"instruction": "question"}`.
+        seen: Is called with each row of a file and its place, before the row's record comes.
     """
     if not isinstance(records, str):
         rows = (each.to_json() if isinstance(each, Record) else each for each in records)
@@ -102,7 +104,16 @@ def open_input(
     if _is_hub_id(records):
         hub: Iterator[Record] = registry.find("source.hub")(id=records, fields=fields).read()
         return hub
-    return read_records(records, fields=fields)
+    lines = read_rows(records)
+    return identified(_shown(lines, seen) if seen else lines, records, fields=fields)
+
+
+def _shown(
+    rows: Iterable[tuple[str, dict[str, Any]]], seen: Callable[[str, dict[str, Any]], None]
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    for where, row in rows:
+        seen(where, row)
+        yield where, row
 
 
 def _is_hub_id(text: str) -> bool:

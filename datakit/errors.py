@@ -37,10 +37,13 @@ __all__ = [
     "visible",
 ]
 
-# Control and format characters (but not tab and newline), line separators, lone surrogates, tags.
+# Controls (but not tab and newline), direction overrides, invisible letters, tags and half
+# characters: passed on, they would act, or show something else than the text holds. Joiners
+# (U+200C, U+200D) are spelling. The report's script has the same characters.
 HIDDEN = re.compile(
-    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f"
-    r"\ufeff\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f]"
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u115f\u1160\u180e\u200b\u200e\u200f"
+    r"\u2028-\u202e\u2060-\u206f\u3164\ud800-\udfff\ufdd0-\ufdef\ufeff\uffa0\ufff9-\ufffb"
+    r"\ufffe\uffff\U000e0000-\U000e0fff]"
 )
 
 

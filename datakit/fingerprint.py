@@ -16,9 +16,17 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from datakit.record import Record, canonical, digest
-from datakit.step import FileRef
+from datakit.step import FilePath, FileRef
 
-__all__ = ["EXCLUDED", "HASH_VERSION", "file_sha256", "identity", "made_id", "source_id"]
+__all__ = [
+    "EXCLUDED",
+    "HASH_VERSION",
+    "content_sha256",
+    "file_sha256",
+    "identity",
+    "made_id",
+    "source_id",
+]
 
 # Raise it when the same recipe would give other data than before: ids and recipe hashes all change.
 HASH_VERSION = 1
@@ -31,7 +39,6 @@ EXCLUDED = {
     "threads": "how fast, not what",
     "timeout": "how long to wait, not what for",
     "retries": "how long to wait, not what for",
-    "price": "what it costs, not what it is",
     "workers": "how fast, not what",
 }
 
@@ -48,11 +55,22 @@ def file_sha256(path: str | Path) -> str:
     return _sha256(str(path), stat.st_size, stat.st_mtime_ns)
 
 
+def content_sha256(path: str | Path) -> str:
+    """Returns the SHA-256 of a file, or of a folder: of its files' names in it and SHA-256s."""
+    root = Path(path)
+    if not root.is_dir():
+        return file_sha256(root)
+    found = (each for each in root.rglob("*") if each.is_file())
+    named = sorted((each.relative_to(root).as_posix(), file_sha256(each)) for each in found)
+    return hashlib.sha256(canonical(named)).hexdigest()
+
+
 def identity(thing: object) -> Any:  # noqa: ANN401  any JSON value
     """Returns the JSON value that identifies a step, a teacher or a plain value.
 
-    A dataclass counts by its name and fields, less those in `EXCLUDED`. A file reference
-    counts by the bytes of the file, so that a moved project keeps its identity.
+    A dataclass counts by its name and fields, less those in `EXCLUDED`. A path
+    counts by the bytes of the file or of the folder's files, so that a moved project keeps its
+    identity.
     """
     if dataclasses.is_dataclass(thing) and not isinstance(thing, type):
         fields: dict[str, Any] = {}
@@ -72,9 +90,10 @@ def identity(thing: object) -> Any:  # noqa: ANN401  any JSON value
         return identity(thing.value)
     if isinstance(thing, Decimal | PurePath | date | time):
         return str(thing)
-    if isinstance(thing, FileRef) and thing.is_path and Path(thing).is_file():
-        return {"sha256": file_sha256(thing)}
-    return str(thing) if isinstance(thing, FileRef) else thing
+    if isinstance(thing, FilePath | FileRef):
+        there = thing.is_path and Path(thing).exists()
+        return {"sha256": content_sha256(thing)} if there else str(thing)
+    return thing
 
 
 def source_id(record: Record, occurrence: int) -> str:

@@ -22,6 +22,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -39,6 +40,11 @@ LONG = 20
 LONG_SHARE = 0.5
 SHARE = 0.9
 
+# Only text that repeats itself has more pairs of one gram in two places: a run is then looked for
+# among the first of them.
+MAX_PAIRS = 200_000
+
+Places = npt.NDArray[np.intp]
 Side = Literal["question", "choices", "answer"]
 FIELDS = ("instruction", "input", "output")
 
@@ -98,6 +104,10 @@ class _Part:
     def size(self) -> int:
         return min(GRAM, len(self.words))
 
+    @cached_property
+    def grams(self) -> Hashes:
+        return grams(word_hashes(self.words), self.size)
+
 
 class Overlap:
     """An index of benchmark items, to look records up in.
@@ -125,14 +135,12 @@ class Overlap:
     def matches(self, record: Record) -> list[Match]:
         """Returns all sides of items that are found in a record, the most certain first."""
         looked = _Looked(record)
-        hits: dict[int, list[tuple[str, int, int]]] = defaultdict(list)
-        for field, hashes in looked.hashes.items():
+        hits: dict[int, list[Places]] = defaultdict(list)
+        for field in looked.hashes:
             for size, table in self._grams.items():
-                for at, place, here in table.find(grams(hashes, size)):
-                    hits[at].append((field, place, here))
-        sides: dict[tuple[int, Side], int] = {}
-        for at in hits:
-            sides.setdefault((self._parts[at].item, self._parts[at].side), at)
+                for at, places in table.find(*looked.grams(field, size)):
+                    hits[at].append(places)
+        sides = dict.fromkeys((self._parts[at].item, self._parts[at].side) for at in hits)
         found = (self._match(looked, hits, item, side) for item, side in sides)
         matches = [match for match in found if match is not None]
         return sorted(matches, key=lambda m: (m.side != "question", -m.score, m.of))
@@ -142,9 +150,9 @@ class Overlap:
         shares = [_share(self._parts[at], hits.get(at, []), looked) for at in parts]
         if min(shares) <= 0.0 or not self._told(looked, item, side):
             return None
-        best = max((at for at in parts if at in hits), key=lambda at: _longest(hits[at])[0])
-        length, field, start = _longest(hits[best])
-        length += self._parts[best].size - 1
+        runs = [(*_longest(self._parts[at], looked), self._parts[at]) for at in parts if at in hits]
+        length, field, start, part = max(runs, key=lambda run: run[0])
+        length += part.size - 1
         name = self._items[item].name
         return Match(name, side, round(min(shares), 4), looked.span(field, start, length))
 
@@ -162,16 +170,12 @@ class Overlap:
 
     def _tables(self) -> Iterator[tuple[int, _Table]]:
         for size in range(SHORTEST, GRAM + 1):
-            found = [
-                (at, grams(word_hashes(part.words), size))
-                for at, part in enumerate(self._parts)
-                if part.size == size
-            ]
+            found = [(at, part.grams) for at, part in enumerate(self._parts) if part.size == size]
             if found:
                 yield size, _Table(found)
 
 
-_Hits = Mapping[int, Sequence[tuple[str, int, int]]]
+_Hits = Mapping[int, Sequence[Places]]
 
 
 class _Table:
@@ -184,14 +188,37 @@ class _Table:
         self.part = np.repeat([at for at, _ in rows], [len(each) for _, each in rows])[order]
         self.place = np.concatenate([np.arange(len(each)) for _, each in rows])[order]
 
-    def find(self, wanted: Hashes) -> Iterator[tuple[int, int, int]]:
-        """Yields (part, place in the part, place among `wanted`) of what is found."""
-        low = np.searchsorted(self.hashes, wanted, side="left")
-        known = np.flatnonzero(self.hashes[np.minimum(low, len(self.hashes) - 1)] == wanted)
-        high = np.searchsorted(self.hashes, wanted[known], side="right")
-        for here, start, end in zip(known, low[known], high, strict=True):
-            for at in range(start, end):
-                yield int(self.part[at]), int(self.place[at]), int(here)
+    def find(self, wanted: Hashes, place: Places) -> Iterator[tuple[int, Places]]:
+        """Yields (part, its places whose gram is wanted), in the order in which parts are met.
+
+        Args:
+            wanted: Grams of a record, sorted.
+            place: The place of each in the record; of equal grams the first comes first.
+        """
+        unique, first = np.unique(wanted, return_index=True)
+        met = place[first]
+        slots, counts = _ranges(self.hashes, unique)
+        order = np.argsort(self.part[slots], kind="stable")
+        slots, met = slots[order], np.repeat(met, counts)[order]
+        parts, starts = np.unique(self.part[slots], return_index=True)
+        if len(parts):
+            places = np.split(self.place[slots], starts[1:])
+            for at in np.argsort(np.minimum.reduceat(met, starts), kind="stable"):
+                yield int(parts[at]), places[at]
+
+
+def _ranges(ordered: Hashes, wanted: Hashes, most: int | None = None) -> tuple[Places, Places]:
+    """Returns where `wanted` stand in `ordered`, one after the other, and how often each does.
+
+    Only the first of `wanted` count that are together there at most `most` times.
+    """
+    low = np.searchsorted(ordered, wanted, side="left")
+    counts = np.searchsorted(ordered, wanted, side="right") - low
+    if most is not None:
+        kept = max(1, int(np.searchsorted(np.cumsum(counts), most, side="right")))
+        low, counts = low[:kept], counts[:kept]
+    before = np.cumsum(counts) - counts
+    return np.repeat(low - before, counts) + np.arange(counts.sum()), counts
 
 
 class _Looked:
@@ -201,6 +228,16 @@ class _Looked:
         self._texts = {field: getattr(record, field) for field in FIELDS}
         self._words = {field: words(text) for field, text in self._texts.items() if text}
         self.hashes = {field: word_hashes(parts) for field, parts in self._words.items()}
+        self._grams: dict[tuple[str, int], tuple[Hashes, Places]] = {}
+
+    def grams(self, field: str, size: int) -> tuple[Hashes, Places]:
+        """Returns a field's grams in the order of their hashes, each with its place."""
+        found = self._grams.get((field, size))
+        if found is None:
+            hashes = grams(self.hashes[field], size)
+            order = np.argsort(hashes, kind="stable")
+            found = self._grams[field, size] = (hashes[order], order)
+        return found
 
     def has(self, wanted: Sequence[str]) -> bool:
         needle = f" {' '.join(wanted)} "
@@ -221,27 +258,45 @@ def _parts(at: int, item: Item) -> Iterator[_Part]:
             yield _Part(at, side, found)
 
 
-def _share(part: _Part, hits: Sequence[tuple[str, int, int]], looked: _Looked) -> float:
+def _share(part: _Part, hits: Sequence[Places], looked: _Looked) -> float:
     """Returns the share of a part's words that were found, 0 if they are too few."""
     length = len(part.words)
     if length < GRAM:
         return 1.0 if looked.has(part.words) else 0.0
-    places: npt.NDArray[np.intp] = np.array([place for _, place, _ in hits], dtype=np.intp)
+    places = np.concatenate([np.empty(0, dtype=np.intp), *hits])
     share = float(covered(places, GRAM, length).mean())
     enough = share > LONG_SHARE if length >= LONG else share >= SHARE
     return share if enough else 0.0
 
 
-def _longest(hits: Sequence[tuple[str, int, int]]) -> tuple[int, str, int]:
+def _longest(part: _Part, looked: _Looked) -> tuple[int, str, int]:
     """Returns length (in grams), field and start of the longest run that both texts have."""
     best = (0, "", 0)
-    run = 0
-    before: tuple[str, int, int] | None = None
-    # On one diagonal (place - here) a run is a row of neighbours.
-    for field, place, here in sorted(set(hits), key=lambda h: (h[0], h[1] - h[2], h[2])):
-        goes_on = before == (field, place - 1, here - 1)
-        run = run + 1 if goes_on else 1
-        before = (field, place, here)
-        if run > best[0]:
-            best = (run, field, here - run + 1)
+    for field in sorted(looked.hashes):
+        length, start = _run(part.grams, *looked.grams(field, part.size))
+        if length > best[0]:
+            best = (length, field, start)
     return best
+
+
+def _run(ours: Hashes, theirs: Hashes, places: Places) -> tuple[int, int]:
+    """Returns the length of the longest run of grams in both, and its start in the record.
+
+    Args:
+        ours: Grams of a part, in the part's order.
+        theirs: Grams of a record, sorted.
+        places: The place of each of `theirs` in the record.
+    """
+    slots, counts = _ranges(theirs, ours, MAX_PAIRS)
+    if len(slots) == 0:
+        return 0, 0
+    place, here = np.repeat(np.arange(len(counts)), counts), places[slots]
+    # On one diagonal a run is a row of neighbours.
+    diagonal = place - here
+    order = np.lexsort((here, diagonal))
+    diagonal, here = diagonal[order], here[order]
+    goes_on = (diagonal[1:] == diagonal[:-1]) & (here[1:] == here[:-1] + 1)
+    starts = np.flatnonzero(np.concatenate([[True], ~goes_on]))
+    lengths = np.diff(starts, append=len(here))
+    longest = int(np.argmax(lengths))
+    return int(lengths[longest]), int(here[starts[longest]])

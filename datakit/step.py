@@ -16,17 +16,28 @@ import copyreg
 import dataclasses
 import inspect
 import json
+import os
 import re
 import typing
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar, dataclass_transform
+from typing import Any, ClassVar, TypeVar, dataclass_transform
 
 import msgspec
 
 from datakit import registry
 from datakit.errors import InputError, did_you_mean
 
-__all__ = ["VERBS", "FileRef", "Resources", "StepError", "describe", "step", "verb_of"]
+__all__ = [
+    "VERBS",
+    "FilePath",
+    "FileRef",
+    "Resources",
+    "StepError",
+    "describe",
+    "path_type",
+    "step",
+    "verb_of",
+]
 
 VERBS = ("make", "score", "check", "select", "revise", "read")
 _PASSED = {"llm", "resources"}
@@ -35,20 +46,54 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-class FileRef(str):
-    """A field's type for a path: in a pipeline it is relative to the pipeline's file.
+class FilePath(str):
+    """A field's type for a file: in a pipeline it is relative to the pipeline's file.
 
-    What does not look like a path stays as it is: it is a name, such as that of a benchmark or of
-    a model on a hub.
+    Whatever its ending, the file counts by its content. An empty text is no file.
     """
 
-    ENDINGS = (".jsonl", ".json", ".csv", ".parquet", ".gz", ".zst", ".gguf", ".bin", ".ftz")
+    @property
+    def is_path(self) -> bool:
+        """True unless it is empty."""
+        return bool(self)
+
+
+class FileRef(str):
+    """A field's type for a path or a name: as `FilePath`, if it is a path.
+
+    It is a path if it begins like one, has the ending of a data or model file, or is there; else
+    it is a name, such as that of a model on a hub, and stays as it is.
+    """
+
+    ENDINGS: ClassVar = (
+        *(".jsonl", ".json", ".ndjson", ".csv", ".parquet", ".gz", ".zst"),
+        *(".gguf", ".bin", ".ftz"),
+    )
     STARTS = ("./", "../", "/", "~/")
 
     @property
     def is_path(self) -> bool:
         """True if this is a path rather than a name."""
-        return self.startswith(self.STARTS) or self.endswith(self.ENDINGS)
+        return self.is_path_in("")
+
+    def is_path_in(self, folder: str | os.PathLike[str]) -> bool:
+        """Returns whether this is a path where paths are relative to `folder`."""
+        if self.startswith(self.STARTS) or self.endswith(self.ENDINGS):
+            return True
+        return bool(self) and os.path.exists(os.path.join(folder, self))
+
+
+def path_type(hint: object) -> type[FilePath] | type[FileRef] | None:
+    """Returns `FilePath` or `FileRef`, whichever a type hint holds at any depth, or None."""
+    if isinstance(hint, type):
+        if issubclass(hint, FilePath):
+            return FilePath
+        if issubclass(hint, FileRef):
+            return FileRef
+    for part in typing.get_args(hint):
+        if kind := path_type(part):
+            return kind
+    return None
 
 
 class StepError(InputError, TypeError):
@@ -106,8 +151,8 @@ copyreg.pickle(msgspec.Meta, _pickled)
 
 
 def _decode(kind: type, value: object) -> object:
-    if kind is FileRef and isinstance(value, str):
-        return FileRef(value)
+    if path_type(kind) and isinstance(value, str):
+        return kind(value)
     raise ValueError(f"Expected `{kind.__name__}`, got `{type(value).__name__}`")
 
 
@@ -137,6 +182,7 @@ _KINDS = {
     "array": "a list [...]",
     "object": "a mapping {key: value}",
     "null": "null",
+    "FilePath": "a path",
     "FileRef": "a path",
 }
 _SIGNS = {">=": "of at least", "<=": "of at most", ">": "above", "<": "below"}
@@ -305,7 +351,7 @@ def describe(cls: type) -> dict[str, Any]:
 
 
 def _schema_hook(kind: type) -> dict[str, Any]:
-    return {"type": "string"} if kind is FileRef else {}
+    return {"type": "string"} if path_type(kind) else {}
 
 
 def _args_section(doc: str) -> dict[str, str]:

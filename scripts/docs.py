@@ -6,6 +6,7 @@ import argparse
 import importlib
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from datakit import registry
@@ -38,19 +39,47 @@ def steps() -> str:
 
 
 def commands() -> str:
-    """Returns the page of all commands."""
+    """Returns the page of all commands.
+
+    Tables of our own, since argparse lays out its help otherwise in every version of Python.
+    """
     parts = [NOTE, "# Commands\n"]
     for name, (module, _) in COMMANDS.items():
         command = getattr(importlib.import_module(f"datakit.cli.{module}"), name)
-        parser = _Parser(
-            prog=f"datakit {name}",
-            description=command.__doc__,
-            formatter_class=lambda prog: argparse.HelpFormatter(prog, width=96),
-        )
+        parser = _Parser(add_help=False)
         command.configure(parser)
-        common(parser)
-        parts.append(f"\n## {name}\n\n```text\n{parser.format_help()}```\n")
+        words = "".join(f" {_usage(action)}" for action in parser._actions)
+        parts.append(f"\n## {name}\n\n{command.__doc__}\n\n    datakit {name}{words}\n")
+        parts.append(_table(parser))
+    parser = _Parser(add_help=False)
+    common(parser)
+    parts.append(f"\n## Everywhere\n\nOptions that every command has.\n{_table(parser)}")
     return "".join(parts)
+
+
+def _usage(action: argparse.Action) -> str:
+    text = _shown(action, action.option_strings[:1])
+    needed = action.required and action.nargs != "?"
+    return text if needed else f"[{text}]"
+
+
+def _shown(action: argparse.Action, names: Sequence[str]) -> str:
+    """Returns an argument as it is typed: its names, and the value that it takes."""
+    value = action.metavar or "|".join(map(str, action.choices or ()))
+    value = str(value or (action.dest.upper() if names else action.dest))
+    return " ".join([", ".join(names), *([] if action.nargs == 0 else [value])]).strip()
+
+
+def _table(parser: argparse.ArgumentParser) -> str:
+    if not parser._actions:
+        return ""
+    rows = ["\n| argument | default | |\n| --- | --- | --- |\n"]
+    for action in parser._actions:
+        default = "" if action.default in (None, False, "") else f"`{action.default}`"
+        default = "required" if action.required and action.nargs != "?" else default
+        cells = (f"`{_shown(action, action.option_strings)}`", default, action.help or "")
+        rows.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |\n")
+    return "".join(rows)
 
 
 def main() -> int:

@@ -66,6 +66,7 @@ def test_did_you_mean(word, told):
         ("\x1b[31m", "<U+001B>[31m"),
         ("a\rb\x00\x7f\x9b", "a<U+000D>b<U+0000><U+007F><U+009B>"),
         ("\u202eevil\u2066\u200b\ufeff\u061c", "<U+202E>evil<U+2066><U+200B><U+FEFF><U+061C>"),
+        ("\xad\u3164\uffa0 \u200c\u200d", "<U+00AD><U+3164><U+FFA0> \u200c\u200d"),
         ("\ud800\U000e0041", "<U+D800><U+E0041>"),
     ],
 )

@@ -10,7 +10,7 @@ from running.steps import unlisted
 from datakit.fingerprint import EXCLUDED, file_sha256, identity, made_id, source_id
 from datakit.llm.teacher import Teacher
 from datakit.record import Record, digest
-from datakit.step import FileRef
+from datakit.step import FilePath, FileRef
 
 
 class Colour(enum.Enum):
@@ -54,6 +54,32 @@ def test_a_file_counts_by_its_bytes(tmp_path):
     two.write_text("b")
     assert identity(FileRef(str(one))) != identity(FileRef(str(two)))
     assert identity(Path("a")) == "a"
+
+
+@pytest.mark.parametrize("kind", [FilePath, FileRef])
+def test_a_path_counts_by_content_whatever_its_ending(kind, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("one.txt", "two"):
+        Path(name).write_text("a")
+    assert identity(kind("one.txt")) == identity(kind("two")) == {"sha256": file_sha256("two")}
+    assert identity(kind("gone")) == "gone"
+    assert identity(kind("")) == ""
+
+
+def test_a_folder_counts_by_its_files(tmp_path):
+    def folder(name, files):
+        for path, text in files.items():
+            (tmp_path / name / path).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name / path).write_text(text)
+        return identity(FileRef(str(tmp_path / name)))
+
+    first = folder("one", {"config.json": "{}", "deep/weights": "w"})
+    assert folder("two", {"deep/weights": "w", "config.json": "{}"}) == first
+    assert len(first["sha256"]) == 64
+    assert folder("three", {"config.json": "{}", "deep/weights": "v"}) != first
+    assert folder("four", {"config.json": "{}", "weights": "w"}) != first
+    (tmp_path / "one/more").write_text("")
+    assert identity(FileRef(str(tmp_path / "one"))) != first
 
 
 def test_a_file_that_changes_is_read_again(tmp_path):

@@ -1,3 +1,5 @@
+import time
+
 import pytest
 
 from datakit.overlap import Item, Overlap
@@ -102,3 +104,21 @@ def test_what_is_too_short_is_said():
     assert overlap.uncheckable == ["b/1", "b/3"]
     assert len(overlap) == 3
     assert Overlap([]).matches(Record(LONG)) == []
+
+
+@pytest.mark.parametrize(("count", "end"), [(500, 999), (8_000, 15_999)])
+def test_text_that_repeats_itself_is_looked_up_as_fast_as_any(count, end):
+    overlap = Overlap([Item(f"b/{at}", ("0 " * 120,)) for at in range(5)])
+    record = Record("0 " * count)
+    start = time.process_time()
+    matches = overlap.matches(record)
+    assert time.process_time() - start < 2
+    assert [(match.of, match.score) for match in matches] == [(f"b/{at}", 1.0) for at in range(5)]
+    assert {(match.span.field, match.span.end) for match in matches} == {("instruction", end)}
+
+
+def test_of_runs_of_one_length_the_first_on_the_first_diagonal_is_shown():
+    record = Record("so", f"{MIDDLE} {MIDDLE}", MIDDLE)
+    (match,) = Overlap([Item("b/1", (MIDDLE,))]).matches(record)
+    # The second copy is further to the left of its item.
+    assert (match.span.field, match.span.start) == ("input", len(MIDDLE) + 1)

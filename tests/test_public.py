@@ -14,6 +14,7 @@ SURFACE = [
     "BudgetError",
     "DatakitError",
     "Drop",
+    "FilePath",
     "FileRef",
     "InputError",
     "Pipeline",

@@ -205,7 +205,6 @@ def changed(project, old, new):
         ("concurrency: 4", "concurrency: 9"),
         ("concurrency: 4", "concurrency: 4, timeout: 7"),
         ("concurrency: 4", "concurrency: 4, retries: 9"),
-        ("concurrency: 4", 'concurrency: 4, price: {input: "1", output: "2"}'),
         ("127.0.0.1", "localhost"),
         ("\nsteps:", "\n# a comment\nsteps:"),
     ],

@@ -13,6 +13,7 @@ from datakit import registry
 from datakit.errors import InputError
 from datakit.step import (
     VERBS,
+    FilePath,
     FileRef,
     Resources,
     StepError,
@@ -20,6 +21,7 @@ from datakit.step import (
     convert,
     describe,
     parameters,
+    path_type,
     step,
     validated,
     verb_of,
@@ -125,6 +127,7 @@ FIELDS = [
     ),
     (Annotated[str, Meta(pattern="^a$")], "b", "must be a text that matches '^a$', not \"b\""),
     (FileRef, 3, "must be a path, not 3"),
+    (FilePath, 3, "must be a path, not 3"),
     (str, "x" * 0 or ["y" * 99], 'must be a text, not ["' + "y" * 35 + "..."),
 ]
 
@@ -144,6 +147,7 @@ def test_messages(hint, value, message):
         (float, 1, 1.0),
         (int | None, None, None),
         (FileRef, "a.jsonl", FileRef("a.jsonl")),
+        (FilePath, "a", FilePath("a")),
         (tuple[FileRef, ...], ["a"], (FileRef("a"),)),
     ],
 )
@@ -316,6 +320,7 @@ def test_validated_values_without_a_verb():
         ("a.jsonl", True),
         ("a/b.csv.gz", True),
         ("model.gguf", True),
+        ("data.ndjson", True),
         ("gsm8k", False),
         ("org/model", False),
         ("", False),
@@ -323,6 +328,35 @@ def test_validated_values_without_a_verb():
 )
 def test_paths_and_names(text, is_path):
     assert FileRef(text).is_path is is_path
+
+
+def test_what_is_there_is_a_path(tmp_path, monkeypatch):
+    (tmp_path / "model").mkdir()
+    assert not FileRef("model").is_path
+    assert FileRef("model").is_path_in(tmp_path)
+    assert not FileRef("").is_path_in(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    assert FileRef("model").is_path
+
+
+class FilePathLike:
+    """Is no path, whatever its name says."""
+
+
+@pytest.mark.parametrize(
+    ("hint", "kind"),
+    [
+        (FilePath, FilePath),
+        (FileRef | None, FileRef),
+        (Annotated[tuple[FilePath, ...], Meta(min_length=1)], FilePath),
+        (dict[str, list[FileRef]], FileRef),
+        (FilePathLike, None),
+        (Annotated[str, "a FileRef"], None),
+        (Literal["FileRef"], None),
+    ],
+)
+def test_path_type(hint, kind):
+    assert path_type(hint) is kind
 
 
 def test_resources_are_opened_once_and_closed_in_turn():

@@ -13,7 +13,7 @@ from typing import Any
 
 from datakit.errors import HIDDEN, visible
 
-__all__ = ["Command", "Console", "command", "counted", "visible"]
+__all__ = ["Command", "Console", "command", "counted", "one_line", "visible"]
 
 
 class Command:
@@ -45,16 +45,22 @@ def counted(number: int, word: str) -> str:
     return f"{number:,} {word}{'' if number == 1 else 's'}"
 
 
+def one_line(text: str) -> str:
+    """Returns a text as `visible` does, with line breaks and tabs shown too: one line for sure."""
+    return visible(text).replace("\n", "<U+000A>").replace("\t", "<U+0009>")
+
+
 class Console:
     """Prints for one command.
 
     Args:
-        args: Its options: `json`, `quiet`, `no_color`.
+        args: Its options: `json`, `quiet`, `verbose`, `no_color`.
     """
 
     def __init__(self, args: argparse.Namespace) -> None:
         self.json = bool(args.json)
         self.quiet = bool(args.quiet) or self.json
+        self.verbose = bool(args.verbose)
         self.live = sys.stderr.isatty() and not self.quiet
         plain = args.no_color or "NO_COLOR" in os.environ or os.environ.get("TERM") == "dumb"
         self._color = sys.stdout.isatty() and not plain
@@ -111,7 +117,7 @@ class Console:
             rows: Cells.
             left: One letter for each column: `l` stands left, `r` right.
         """
-        shown = [[visible(cell) for cell in row] for row in (head, *rows)]
+        shown = [[one_line(cell) for cell in row] for row in (head, *rows)]
         widths = [max(map(_width, column)) for column in zip(*shown, strict=True)]
         for number, row in enumerate(shown):
             cells = [

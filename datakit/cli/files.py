@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import gzip
+import json
 import os
 import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -51,7 +52,11 @@ def _fields(text: str) -> dict[str, str]:
 def _in_out(parser: argparse.ArgumentParser) -> None:
     _input(parser)
     parser.add_argument(
-        "-o", "--output", required=True, metavar="OUT", help="JSONL, also .gz; or -"
+        "-o",
+        "--output",
+        required=True,
+        metavar="OUT",
+        help=".jsonl, .ndjson or .json (a list), also .gz; or -",
     )
     parser.add_argument("--dropped", metavar="FILE", help="where dropped records go, with reasons")
 
@@ -130,22 +135,37 @@ def filter(args: argparse.Namespace, console: Console) -> int:
 
 @contextmanager
 def _swept(args: argparse.Namespace, steps: Sequence[Any]) -> Iterator[Flow]:
-    for target in (args.output, args.dropped):
-        if target:
-            _check(target)
-    with tempfile.TemporaryDirectory(prefix="datakit-") as work:
-        flow = sweep(
-            open_input(args.input, store=args.store, fields=args.fields), steps, Path(work)
-        )
+    targets = [target for target in (args.output, args.dropped) if target]
+    for target in targets:
+        _check(target)
+    places = {target if target == "-" else os.path.realpath(target) for target in targets}
+    if len(places) < len(targets):
+        raise InputError(f"--dropped {args.dropped}: is where -o writes to; name another file.")
+    if "-" in targets and args.json:
+        raise InputError("--json: standard output takes the records or the document, not both.")
+    with _work(targets) as work:
+        flow = sweep(open_input(args.input, store=args.store, fields=args.fields), steps, work)
         _write(flow.kept.path, args.output)
         if args.dropped:
             _write(flow.dropped.path, args.dropped)
         yield flow
 
 
-def _dropped(flow: Flow) -> Iterator[dict[str, Any]]:
-    import json
+@contextmanager
+def _work(targets: Sequence[str]) -> Iterator[Path]:
+    """Makes a folder for the files between steps, where there is room for the output too."""
+    place = next((target for target in targets if target != "-"), None)
+    try:
+        folder = tempfile.TemporaryDirectory(
+            prefix=".datakit-" if place else "datakit-", dir=Path(place).parent if place else None
+        )
+    except OSError as error:
+        raise InputError(f"{place}: cannot be written: {error.strerror or error}.") from None
+    with folder as work:
+        yield Path(work)
 
+
+def _dropped(flow: Flow) -> Iterator[dict[str, Any]]:
     with open(flow.dropped.path, "rb") as file:
         yield from map(json.loads, file)
 
@@ -156,7 +176,8 @@ def _check(target: str) -> None:
         return
     path = Path(target)
     if not target.removesuffix(".gz").endswith((".jsonl", ".json", ".ndjson")):
-        raise InputError(f"{target}: what is written is JSONL; name it .jsonl or .jsonl.gz.")
+        text = "name it .jsonl or .ndjson, or .json for a list, each also .gz"
+        raise InputError(f"{target}: what is written is JSONL; {text}.")
     if path.is_dir():
         raise InputError(f"{target}: is a folder; name a file in it.")
     if not path.parent.is_dir():
@@ -174,7 +195,10 @@ def _write(source: Path, target: str) -> None:
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with open(source, "rb") as reader, _opened(draft, target) as writer:
-            shutil.copyfileobj(reader, writer)
+            if target.removesuffix(".gz").endswith(".json"):
+                writer.writelines(_list(reader))
+            else:
+                shutil.copyfileobj(reader, writer)
         os.replace(draft, path)
     except OSError as error:
         raise InputError(f"{target}: cannot be written: {error.strerror or error}.") from None
@@ -182,14 +206,28 @@ def _write(source: Path, target: str) -> None:
         draft.unlink(missing_ok=True)
 
 
-def _opened(draft: Path, target: str) -> IO[bytes]:
-    if target.endswith(".gz"):
-        return gzip.open(draft, "wb")  # type: ignore[return-value]
-    return open(draft, "wb")
+@contextmanager
+def _opened(draft: Path, target: str) -> Iterator[IO[bytes]]:
+    with open(draft, "wb") as file:
+        if not target.endswith(".gz"):
+            yield file
+            return
+        # Without name and time, the same records are the same bytes.
+        with gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0) as zipped:
+            yield zipped  # type: ignore[misc]
+
+
+def _list(lines: Iterable[bytes]) -> Iterator[bytes]:
+    """Yields the pieces of a JSON list whose items are these lines of JSONL."""
+    mark = b"["
+    for line in lines:
+        yield mark + b"\n" + line.rstrip(b"\n")
+        mark = b","
+    yield b"[]\n" if mark == b"[" else b"\n]\n"
 
 
 def _told(args: argparse.Namespace, flow: Flow, console: Console) -> None:
-    if args.output == "-":
+    if "-" in (args.output, args.dropped):
         return
     funnel(console, [row.to_json() for row in flow.rows])
     console.result(f"{counted(len(flow.kept), 'record')} in {args.output}")
@@ -219,26 +257,42 @@ def contamination(args: argparse.Namespace, console: Console) -> int:
         if not FileRef(path).is_path:
             raise InputError(f'--against: benchmarks are files; write ./{path}, not "{path}".')
     overlap = open_overlap(*paths)
-    count = 0
-    found: list[tuple[Record, Match]] = []
-    for record in open_input(args.input, store=args.store, fields=args.fields):
+    count = hits = total = 0
+    shown: list[dict[str, Any]] = []
+    for name, record in _named(args):
+        found = list(overlap.matches(record))
         count += 1
-        found += [(record, match) for match in overlap.matches(record)]
-    hit = {record.id for record, match in found if match.side == "question"}
-    console.document({"records": count, "matches": [_match(*each) for each in found]})
-    _matches(found[: args.n], console)
+        total += len(found)
+        hits += any(match.side == "question" for match in found)
+        room = len(found) if console.json else max(0, args.n - len(shown))
+        shown += [_match(name, match) for match in found[:room]]
+    console.document({"records": count, "matches": shown})
+    _matches(shown, console)
     console.result(
-        f"{counted(count, 'record')}, {len(hit):,} with a question of {', '.join(paths)}; "
-        f"{len(found):,} matches in all, {len(overlap.uncheckable):,} items too short to check"
+        f"{counted(count, 'record')}, {hits:,} with a question of {', '.join(paths)}; "
+        f"{total:,} matches in all, {len(overlap.uncheckable):,} items too short to check"
     )
-    return 1 if args.fail_over is not None and len(hit) > args.fail_over else 0
+    return 1 if args.fail_over is not None and hits > args.fail_over else 0
 
 
-def _match(record: Record, match: Match) -> dict[str, Any]:
+def _named(args: argparse.Namespace) -> Iterator[tuple[Any, Record]]:
+    """Yields each record with its line's own id, or with the line's number if it has none."""
+    name: Any = None
+
+    def note(where: str, row: dict[str, Any]) -> None:
+        nonlocal name
+        own = row.get("id")
+        name = int(where.rpartition(":")[2].strip("[]")) if own in (None, "") else own
+
+    for record in open_input(args.input, store=args.store, fields=args.fields, seen=note):
+        yield record.id if name is None else name, record
+
+
+def _match(name: Any, match: Match) -> dict[str, Any]:  # noqa: ANN401  any JSON value
     benchmark, _, item = match.of.rpartition("/")
     span = match.span
     return {
-        "record": record.id,
+        "record": name,
         "benchmark": benchmark,
         "item": item,
         "method": match.rule,
@@ -248,10 +302,16 @@ def _match(record: Record, match: Match) -> dict[str, Any]:
     }
 
 
-def _matches(found: Sequence[tuple[Record, Match]], console: Console) -> None:
+def _matches(found: Iterable[dict[str, Any]], console: Console) -> None:
     rows = [
-        [record.id, match.of, match.side, f"{match.score:.2f}", _clip(match.span.text)]
-        for record, match in found
+        [
+            str(each["record"]),
+            f"{each['benchmark']}/{each['item']}",
+            each["side"],
+            f"{each['score']:.2f}",
+            _clip(each["spans"][0]["text"]),
+        ]
+        for each in found
     ]
     if rows:
         console.table(["record", "item", "side", "score", "shared text"], rows, "lllrl")

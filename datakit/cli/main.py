@@ -36,7 +36,7 @@ COMMANDS = {
     "dedup": ("files", "drop duplicates from any file"),
     "filter": ("files", "run filters over any file"),
     "contamination": ("files", "find benchmark items in any file"),
-    "doctor": ("project", "versions, extras, keys that are set, GPU"),
+    "doctor": ("project", "versions, extras, keys that are set, servers, GPU"),
 }
 _INTERRUPTED = 130
 _OUR_FAULT = 70
@@ -167,15 +167,20 @@ def _run(command: object, name: str, words: list[str]) -> int:
     return code
 
 
+_VERBOSE = "seconds of each step, and package versions, with a table of steps"
+
+
 def common(parser: argparse.ArgumentParser) -> None:
     """Adds the options that every command has."""
     group = parser.add_argument_group("everywhere")
     group.add_argument("--store", help="folder of versions (DATAKIT_STORE, or datasets)")
     group.add_argument("--json", action="store_true", help="print one JSON document")
     group.add_argument("-q", "--quiet", action="store_true", help="no progress, no words")
-    group.add_argument("-v", "--verbose", action="store_true", help="say more")
+    group.add_argument("-v", "--verbose", action="store_true", help=_VERBOSE)
     group.add_argument("--no-color", action="store_true", help="no colours (NO_COLOR)")
-    group.add_argument("--yes", action="store_true", help="answer every question with yes")
+    group.add_argument(
+        "--yes", action="store_true", help="for scripts: yes to any question (now none is asked)"
+    )
 
 
 def _help() -> str:

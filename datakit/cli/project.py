@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import base64
 import importlib.util
 import os
 import platform
@@ -10,16 +11,21 @@ import re
 import shutil
 import sqlite3
 import subprocess
+from http.client import HTTPException
 from importlib.metadata import PackageNotFoundError, requires, version
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
+from urllib.parse import unquote
+from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from datakit import registry
-from datakit.cli.console import Console, command
+from datakit.cli.console import Console, command, one_line
+from datakit.config import load_pipeline
 from datakit.errors import InputError
 from datakit.llm.embedded import default_gguf
-from datakit.running.pipeline import NAME
+from datakit.running.pipeline import NAME, Pipeline
 from datakit.store import Store
 
 __all__ = ["doctor", "init"]
@@ -29,6 +35,9 @@ _FILES = {
     "pipeline.yaml": "pipeline.yaml",
     ".env.example": "env.example",
 }
+# A server that is up lists its models at once.
+_SECONDS = 3.0
+_LOGIN = re.compile(r"\A(\w+://)([^/]*)@")
 _KEYS = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "TOGETHER_API_KEY", "HF_TOKEN")
 
 
@@ -66,13 +75,21 @@ def init(args: argparse.Namespace, console: Console) -> int:
     return 0
 
 
-@command(lambda parser: None)
+def _doctor_args(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "pipeline", nargs="?", help="a pipeline file: are its servers reachable (OPENAI_BASE_URL)"
+    )
+
+
+@command(_doctor_args)
 def doctor(args: argparse.Namespace, console: Console) -> int:
-    """Say what is installed, which keys are set (never their values), and what is missing."""
+    """Say what is installed, which keys are set (never their values), what can be reached."""
+    asked = load_pipeline(args.pipeline) if args.pipeline else None
     found = {
         "versions": _versions(),
         "extras": _extras(),
         "keys": {key: bool(os.environ.get(key)) for key in _KEYS},
+        "servers": {_told_url(url): _state(url, env) for url, env in _servers(asked)},
         "gpu": _gpu(),
         "embedded_model": _embedded(),
         "store": _store(Store(args.store)),
@@ -82,6 +99,59 @@ def doctor(args: argparse.Namespace, console: Console) -> int:
     console.document(found)
     _tell(found, console)
     return 0
+
+
+def _servers(pipeline: Pipeline | None) -> list[tuple[str, str]]:
+    """Returns the address and the key's variable of each server that would be asked."""
+    default = os.environ.get("OPENAI_BASE_URL")
+    found = {(default, "OPENAI_API_KEY"): None} if default else {}
+    for teacher in map(pipeline.teacher_of, pipeline.makers) if pipeline else ():
+        if teacher.provider == "openai":
+            url = teacher.base_url or default or "https://api.openai.com/v1"
+            found[url, teacher.api_key_env or "OPENAI_API_KEY"] = None
+    return list(found)
+
+
+def _told_url(url: str) -> str:
+    """Returns an address without a password in it."""
+    return _LOGIN.sub(r"\1", url.partition("?")[0])
+
+
+class _Stay(HTTPRedirectHandler):
+    """Follows no redirect: the key is for the server that was named, and for no other."""
+
+    def redirect_request(self, *_: Any) -> None:  # noqa: ANN401
+        return None
+
+
+def _state(url: str, key_env: str) -> str:
+    """Asks a server for its models, and says whether it answers; never what was sent.
+
+    Args:
+        url: The base address, `https://host/v1`.
+        key_env: The environment variable that holds its key.
+    """
+    if not url.startswith(("http://", "https://")):
+        return "not reachable: the address does not begin with http:// or https://"
+    key, login = os.environ.get(key_env), _LOGIN.match(url)
+    try:
+        request = Request(f"{_told_url(url).rstrip('/')}/models")
+        if login:
+            code = base64.b64encode(unquote(login[2]).encode()).decode()
+            request.add_unredirected_header("Authorization", f"Basic {code}")
+        elif key:
+            request.add_unredirected_header("Authorization", f"Bearer {key}")
+        with build_opener(_Stay).open(request, timeout=_SECONDS):
+            return "reachable"
+    except HTTPError as error:
+        if error.code in (401, 403):
+            return f"unauthorised ({key_env} is {'refused' if key else 'not set'})"
+        return f"reachable (HTTP {error.code})"
+    except (OSError, ValueError, HTTPException) as error:
+        # The text of some of these quotes the header, and with it the key.
+        reason = getattr(error, "reason", None)
+        why = reason if isinstance(reason, OSError) else error
+        return f"not reachable: {getattr(why, 'strerror', None) or type(why).__name__}"
 
 
 def _versions() -> dict[str, str]:
@@ -151,6 +221,8 @@ def _tell(found: dict[str, Any], console: Console) -> None:
         console.result(f"[{extra}]".ljust(16) + text)
     for key, is_set in found["keys"].items():
         console.result(f"{key:<20}{'set' if is_set else 'not set'}")
+    for url, state in found["servers"].items():
+        console.result(one_line(f"{'server':<16}{url} {state}"))
     console.result(f"{'gpu':<16}{found['gpu']}")
     console.result(f"{'embedded model':<16}{found['embedded_model']}")
     store = found["store"]
@@ -161,4 +233,4 @@ def _tell(found: dict[str, Any], console: Console) -> None:
     )
     console.result(f"{'steps':<16}{found['steps']}")
     for problem in found["plugin_problems"]:
-        console.result(f"{'not loaded':<16}{problem}")
+        console.result(one_line(f"{'not loaded':<16}{problem}"))

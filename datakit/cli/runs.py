@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from datakit import api
 from datakit.api import Run
-from datakit.cli.console import Console, command, counted
+from datakit.cli.console import Console, command, counted, one_line
 from datakit.config import load_pipeline
 from datakit.errors import InputError
 from datakit.llm.budget import dollars
 from datakit.running.growth import Progress
 from datakit.running.pipeline import NAME, Pipeline
 from datakit.running.plan import Plan
+from datakit.store.manifest import packages as installed
 
 __all__ = ["plan", "run"]
 
@@ -167,7 +169,7 @@ def _document(done: Run) -> dict[str, Any]:
 def _told(done: Run, console: Console) -> None:
     version, manifest = done.version, done.version.manifest
     console.result()
-    funnel(console, manifest["funnel"])
+    funnel(console, manifest["funnel"], manifest["packages"])
     console.result()
     made = manifest["made"]
     parts = [console.bold(version.ref), counted(len(version), "record")]
@@ -190,13 +192,28 @@ def _cost(cost: dict[str, Any]) -> str:
     return f"${float(cost['usd']):.2f}" + (f" ({', '.join(told)})" if told else "")
 
 
-def funnel(console: Console, rows: list[dict[str, Any]]) -> None:
-    """Prints the ledger as a table."""
+def funnel(
+    console: Console, rows: list[dict[str, Any]], packages: Mapping[str, str] | None = None
+) -> None:
+    """Prints the ledger as a table.
+
+    Args:
+        console: Where.
+        rows: The ledger, as in a manifest.
+        packages: The manifest's versions of packages; None takes those of this process.
+    """
     cells = []
     for row in rows:
         reasons = sorted(row["dropped"].items(), key=lambda each: -each[1])
         mostly = ", ".join(f"{reason} {count:,}" for reason, count in reasons[:3])
         counts = (row["in"], row["made"], row["kept"], sum(row["dropped"].values()))
-        cells.append([row["step"], *(f"{count:,}" for count in counts), mostly])
-    head = ["step", "in", "made", "kept", "dropped", "mostly"]
-    console.table(head, cells, "lrrrrl")
+        seconds = [f"{row['seconds']:.3f}"] if console.verbose else []
+        cells.append([row["step"], *(f"{count:,}" for count in counts), *seconds, mostly])
+    if console.verbose:
+        head = ["step", "in", "made", "kept", "dropped", "seconds", "mostly"]
+        console.table(head, cells, "lrrrrrl")
+        versions = packages if packages is not None else installed()
+        told = ", ".join(f"{name} {number}" for name, number in versions.items())
+        console.result(one_line(f"with   {told}"))
+    else:
+        console.table(["step", "in", "made", "kept", "dropped", "mostly"], cells, "lrrrrl")

@@ -11,7 +11,7 @@ from typing import Any
 
 from datakit import registry
 from datakit.benchmark import open_overlap
-from datakit.cli.console import Console, command, visible
+from datakit.cli.console import Console, command, one_line
 from datakit.errors import MissingExtraError
 from datakit.outcome import Drop
 from datakit.reading import identified, read_rows
@@ -64,7 +64,7 @@ def seeds(args: argparse.Namespace, console: Console) -> int:
     )
     for each in found:
         mark = "" if each.fails else " (a hint)"
-        console.result(f"{each.where}: {each.kind}: {visible(each.text)}{mark}")
+        console.result(one_line(f"{each.where}: {each.kind}: {each.text}{mark}"))
     inputs = len({record.input for record in records if record.input})
     topics = f", {inputs} different inputs" if inputs else ""
     console.result(f"{len(records)} seeds{topics}: {failed} to mend, {len(found) - failed} hints")

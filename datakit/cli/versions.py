@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from datakit.cli.console import Console, command, counted, visible
+from datakit.cli.console import Console, command, counted, one_line, visible
 from datakit.cli.runs import funnel
 from datakit.errors import StoreError, did_you_mean
 from datakit.record import Record
@@ -110,7 +110,7 @@ def show(args: argparse.Namespace, console: Console) -> int:
         f"{console.bold(version.ref)}   {counted(len(version), 'record')}   {version.path}"
     )
     console.result()
-    funnel(console, version.manifest["funnel"])
+    funnel(console, version.manifest["funnel"], version.manifest["packages"])
     console.result()
     for number, record in enumerate(version.records()):
         if number == args.n:
@@ -124,7 +124,7 @@ def _with_drop(record: Record, drop: dict[str, Any] | None) -> dict[str, Any]:
 
 
 def _print(record: Record, drop: dict[str, Any] | None, console: Console) -> None:
-    console.result(console.bold(visible(f"{record.id}  {record.meta.get('step', 'seed')}")))
+    console.result(console.bold(one_line(f"{record.id}  {record.meta.get('step', 'seed')}")))
     for name in ("instruction", "input", "output"):
         text = visible(getattr(record, name)).replace("\n", "\n" + " " * 14)
         if text:
@@ -132,7 +132,8 @@ def _print(record: Record, drop: dict[str, Any] | None, console: Console) -> Non
     if drop:
         what = {key: drop[key] for key in ("of", "score") if drop[key] is not None}
         evidence = json.dumps({**what, **drop["detail"]}, ensure_ascii=False)
-        console.result(f"  {'dropped':<12}{drop['step']}: {drop['reason']} {visible(evidence)}")
+        why = one_line(f"{drop['step']}: {drop['reason']} {evidence}")
+        console.result(f"  {'dropped':<12}{why}")
     console.result()
 
 
@@ -143,7 +144,7 @@ def verify(args: argparse.Namespace, console: Console) -> int:
     wrong = version.verify()
     console.document({"version": version.ref, "ok": not wrong, "problems": wrong})
     for problem in wrong:
-        console.result(problem)
+        console.result(one_line(problem))
     if not wrong:
         console.result(f"{version.ref}   {counted(len(version), 'record')}   as it was written")
     return 1 if wrong else 0
@@ -164,7 +165,7 @@ def lineage(args: argparse.Namespace, console: Console) -> int:
         by = record.meta.get("step") or "seed"
         gone = f"  (dropped: {drop['reason']})" if drop else ""
         text = visible(" ".join((record.instruction or record.output).split()))[:80]
-        console.result(f"{'  ' * depth}{visible(f'{record.id}  {by}{gone}')}  {text}")
+        console.result(f"{'  ' * depth}{one_line(f'{record.id}  {by}{gone}')}  {text}")
     return 0
 
 

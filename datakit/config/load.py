@@ -13,7 +13,16 @@ from datakit.config.marks import Document, Path
 from datakit.errors import InputError, PipelineError, did_you_mean
 from datakit.llm.teacher import Teacher, check_budget
 from datakit.running.pipeline import Pipeline
-from datakit.step import FileRef, StepError, convert, hints_of, parameters, verb_of
+from datakit.step import (
+    FilePath,
+    FileRef,
+    StepError,
+    convert,
+    hints_of,
+    parameters,
+    path_type,
+    verb_of,
+)
 
 __all__ = ["KEYS", "load_pipeline", "parse_pipeline", "parse_step"]
 
@@ -231,15 +240,8 @@ class _Reader:
         return None
 
     def _object(self, cls: type, values: dict[str, Any], at: Path) -> Any:  # noqa: ANN401
-        hints = hints_of(cls)
-        names = [spec.name for spec in dataclasses.fields(cls)]
         before = len(self.doc.mistakes)
-        for key in values:
-            if key not in names:
-                near = did_you_mean(key, names) or f"; there are {', '.join(names) or 'none'}"
-                self.doc.wrong((*at, key), f"unknown key{near}", key=True)
-            elif "FileRef" in str(hints[key]):
-                values[key] = self._resolve(values[key], (*at, key))
+        self._paths(cls, values, at)
         for spec in dataclasses.fields(cls):
             missing = spec.default is dataclasses.MISSING
             if missing and spec.default_factory is dataclasses.MISSING and spec.name not in values:
@@ -257,24 +259,42 @@ class _Reader:
                 self.doc.wrong((*at, key) if key else at, _sentence(text))
             return None
 
-    def _resolve(self, value: Any, path: Path) -> Any:  # noqa: ANN401
+    def _paths(self, cls: type, values: dict[str, Any], at: Path) -> None:
+        """Resolves the paths among a class's values, and notes unknown keys."""
+        hints = hints_of(cls)
+        defaults = {spec.name: spec.default for spec in dataclasses.fields(cls)}
+        for key, value in values.items():
+            if key not in defaults:
+                near = did_you_mean(key, defaults) or f"; there are {', '.join(defaults) or 'none'}"
+                self.doc.wrong((*at, key), f"unknown key{near}", key=True)
+                continue
+            kind = path_type(hints[key])
+            # A server knows its models by name, even by one that looks like a path of ours.
+            served = cls is Teacher and values.get("provider") == "openai"
+            if kind is not None and value != defaults[key] and not served:
+                values[key] = self._resolve(value, kind, (*at, key))
+
+    def _resolve(self, value: Any, kind: type[FilePath] | type[FileRef], path: Path) -> Any:  # noqa: ANN401
         if isinstance(value, list):
-            return [self._resolve(each, (*path, at)) for at, each in enumerate(value)]
-        if not isinstance(value, str) or not FileRef(value).is_path:
+            return [self._resolve(each, kind, (*path, at)) for at, each in enumerate(value)]
+        if isinstance(value, dict):
+            return {key: self._resolve(each, kind, (*path, key)) for key, each in value.items()}
+        if not isinstance(value, str):
+            return value
+        if kind is FileRef and not FileRef(value).is_path_in(self.folder):
             return value
         file = self.folder / File(value).expanduser()
-        if not file.is_file():
-            if file.is_dir():
-                self.doc.wrong(path, f"{file} is a folder; name a file in it.")
-            else:
-                near = did_you_mean(file.name, _files(file.parent))
-                self.doc.wrong(path, _sentence(f"there is no such file: {file}{near}"))
+        if kind is FilePath and file.is_dir():
+            self.doc.wrong(path, f"{file} is a folder; name a file in it.")
+        elif not file.exists():
+            near = did_you_mean(file.name, _files(file.parent))
+            self.doc.wrong(path, _sentence(f"there is no such file: {file}{near}"))
         return str(file.resolve())
 
     def _source(self, given: Any, path: Path) -> Any:  # noqa: ANN401
         cls = registry.find("source.jsonl")
         if isinstance(given, str):
-            resolved = self._resolve(given if FileRef(given).is_path else f"./{given}", path)
+            resolved = self._resolve(given, FilePath, path)
             if path == ("seeds",):
                 return cls(path=resolved, answers=True)
             return cls(path=resolved)
@@ -306,4 +326,6 @@ class _Reader:
         if named and not named.is_path:
             text = f"the embedded model is a .gguf file: write ./{named}.gguf."
             self.doc.wrong((*path, "model"), text)
+        elif named and File(named).is_dir():
+            self.doc.wrong((*path, "model"), f"{named} is a folder; name a .gguf file in it.")
         return teacher

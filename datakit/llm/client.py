@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -50,7 +50,7 @@ class Client:
         price: What tokens cost.
         budget: The cap that all clients of a run share.
         concurrency: Most requests in flight.
-        license: Licence of the answers, an SPDX id or `NOASSERTION`.
+        license: Licence of the answers, an SPDX id; None if they have none.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class Client:
         price: Price,
         budget: Budget,
         concurrency: int = 8,
-        license: str = "NOASSERTION",
+        license: str | None = None,
     ) -> None:
         self.provider = provider
         self.license = license
@@ -92,12 +92,20 @@ class Client:
         cached = response is not None
         if response is None:
             response = await self._send(key, request)
-            cost = self._price.of(response.usage)
+            cost = self._cost(request, response)
         else:
-            cost = self._price.of(response.usage)
+            cost = self._cost(request, response)
             await self._budget.paid(cost)
         self.totals.add(response, cost, cached)
         return response, cost
+
+    def _cost(self, request: Request, response: Response) -> Decimal:
+        # A server that does not say what it used is believed to have used the most.
+        return self._price.of(response.usage) if response.usage.known else self._price.most(request)
+
+    def sync(self) -> None:
+        """Makes what was answered so far survive a power cut."""
+        self._log.sync()
 
     async def _send(self, key: str, request: Request) -> Response:
         most = self._price.most(request)
@@ -108,10 +116,12 @@ class Client:
                 if self._failed is not None:
                     raise self._failed
                 response = await self.provider.send(request)
-                cost = self._price.of(response.usage)
+                cost = self._cost(request, response)
                 self._log.append(key, request, response)
                 return response
-        except RequestError:
+        except RequestError as error:
+            # An answer that came but cannot be used was paid for all the same.
+            cost = most if error.reason == "no_answer" else cost
             raise
         except DatakitError as error:
             # What can neither be asked nor be kept is not paid for again and again.
@@ -129,10 +139,19 @@ class LLM:
         where: `step/round/ordinal` of this call of the step.
         ordinal: The number of this call within the whole run, from 0.
         seed: Seed of `rng` and, where the provider takes one, of the requests.
+        seeds: Ids of the user's own seeds among the records that the step is given.
     """
 
-    def __init__(self, client: Client, where: str, ordinal: int, seed: int) -> None:
+    def __init__(
+        self,
+        client: Client,
+        where: str,
+        ordinal: int,
+        seed: int,
+        seeds: Collection[str] = (),
+    ) -> None:
         self.ordinal = ordinal
+        self.seeds = seeds
         self.rng = random.Random(seed)
         self.keys: list[str] = []
         self.cost = Decimal(0)
@@ -152,8 +171,8 @@ class LLM:
         return self._client.provider.model
 
     @property
-    def license(self) -> str:
-        """Licence of the teacher's answers."""
+    def license(self) -> str | None:
+        """Licence of the teacher's answers, if they have one of their own."""
         return self._client.license
 
     async def chat(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -59,6 +60,9 @@ class ResponseLog:
         except OSError as error:
             raise StoreError(f"{path}: cannot be written: {error.strerror}.") from None
         self._end = self._index()
+        if self.damaged:
+            text = f"{path}: {self.damaged} damaged lines; what they held is asked again."
+            warnings.warn(text, stacklevel=2)
 
     def _index(self) -> int:
         self._file.seek(0)

@@ -144,8 +144,14 @@ class OpenAI:
 
     async def count(self, url: str, text: str) -> int:
         """Returns the tokens of a text, as a llama.cpp server's own tokenizer has them."""
-        answer: Any = await self._open().post(url, body={"content": text}, cast_to=object)
-        return len(answer["tokens"])
+        client = self._open()
+        import openai
+
+        try:
+            answer: Any = await client.post(url, body={"content": text}, cast_to=object)
+            return len(answer["tokens"])
+        except (openai.OpenAIError, KeyError, TypeError) as error:
+            raise ProviderError(f"{self._server} failed: {self._plain(error)}") from None
 
     async def close(self) -> None:
         """Closes the connections."""
@@ -178,5 +184,5 @@ def _whole(response: Response) -> Response:
 
 def _usage(usage: Any) -> Usage:  # noqa: ANN401  the SDK's type, or None from some servers
     if usage is None:
-        return Usage()
+        return Usage(known=False)
     return Usage(usage.prompt_tokens or 0, usage.completion_tokens or 0)

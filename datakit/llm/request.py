@@ -77,14 +77,23 @@ class Sample:
 
 @dataclass(frozen=True)
 class Usage:
-    """Tokens of one response, or of many added up."""
+    """Tokens of one response, or of many added up.
+
+    Args:
+        input_tokens: Tokens that were read.
+        output_tokens: Tokens that were written.
+        known: False if the server did not say; what it costs is then not known either.
+    """
 
     input_tokens: int = 0
     output_tokens: int = 0
+    known: bool = True
 
     def __add__(self, other: Usage) -> Usage:
         return Usage(
-            self.input_tokens + other.input_tokens, self.output_tokens + other.output_tokens
+            self.input_tokens + other.input_tokens,
+            self.output_tokens + other.output_tokens,
+            self.known and other.known,
         )
 
 
@@ -100,7 +109,7 @@ class Response:
         """Returns the response as JSON values."""
         return {
             "samples": [[each.text, each.finish] for each in self.samples],
-            "usage": [self.usage.input_tokens, self.usage.output_tokens],
+            "usage": [self.usage.input_tokens, self.usage.output_tokens, self.usage.known],
             "model": self.model,
         }
 

@@ -37,7 +37,7 @@ class Teacher:
         threads: Threads of the embedded model.
         context: Tokens that the embedded model sees at once.
         price: US dollars per million tokens, `{input: "0.15", output: "0.60"}`.
-        license: Licence of the model or of its answers, an SPDX id.
+        license: Licence of its answers, an SPDX id, if they have one beside that of the seeds.
         terms: Where its terms of use are.
     """
 

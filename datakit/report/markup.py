@@ -13,7 +13,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-__all__ = ["HIDDEN", "Child", "Markup", "code", "el", "join", "plain", "quote", "script_json"]
+from datakit.errors import HIDDEN
+
+__all__ = ["Child", "Markup", "code", "el", "join", "plain", "quote", "script_json"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,13 +30,6 @@ class Markup:
 
 Child: TypeAlias = "Markup | str | int | Iterable[Child] | None"
 
-# Controls, direction overrides, invisible letters, tags and half characters: a page that passed
-# them on would show something else than the record holds. Joiners (U+200C, U+200D) are spelling.
-HIDDEN = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u115f\u1160\u180e\u200b\u200e\u200f\u2028-\u202e"
-    "\u2060-\u206f\u3164\ud800-\udfff\ufdd0-\ufdef\ufeff\uffa0\ufff9-\ufffb\ufffe\uffff"
-    "\U000e0000-\U000e0fff]"
-)
 _RUN = re.compile(f"({HIDDEN.pattern})\\1*")
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]*\Z")
 _SAFE_HREF = re.compile(r"(#|https://)")

@@ -30,7 +30,7 @@
     row.words = row.words.replace(/[^\S\n]+/g, " ");
   });
 
-  // The same characters as in markup.py.
+  // The same characters as HIDDEN in errors.py.
   const hidden = new RegExp(
     "([\\u0000-\\u0008\\u000b-\\u001f\\u007f-\\u009f\\u00ad\\u061c\\u115f\\u1160\\u180e\\u200b" +
     "\\u200e\\u200f\\u2028-\\u202e\\u2060-\\u206f\\u3164\\ud800-\\udfff\\ufdd0-\\ufdef\\ufeff" +

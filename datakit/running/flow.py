@@ -104,6 +104,11 @@ class Flow:
             self._seconds[place] = self._seconds.get(place, 0.0) + seconds / len(listed)
 
     @property
+    def seed_ids(self) -> frozenset[str]:
+        """Ids of the seeds, revised ones too."""
+        return frozenset(self._seeds)
+
+    @property
     def kept_made(self) -> int:
         """Records that the steps made and kept; seeds, revised ones too, do not count."""
         return sum(record.id not in self._seeds for record in self.kept)

@@ -7,26 +7,26 @@ their ordinals; so neither timing nor concurrency ever changes the data.
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Protocol
 
-from datakit.errors import BudgetError, DatakitError, InputError, ProviderError, RequestError
-from datakit.fingerprint import made_id
+from datakit.errors import BudgetError, InputError, ProviderError, RequestError
 from datakit.llm.client import LLM, Client
 from datakit.outcome import Drop, Rejected
 from datakit.record import Record, digest
 from datakit.running.flow import Flow
-from datakit.running.local import StepFailedError
+from datakit.running.making import finished, make_records
 from datakit.running.pipeline import Pipeline
-from datakit.step import call
 
 __all__ = ["Growth", "Progress", "grow"]
 
-# Rounds in a row that kept nothing new, after which there is nothing left to learn.
-_DRY = 3
+# There is nothing left to learn after so many rounds in a row, and so many candidates, of which
+# none was kept.
+_DRY_ROUNDS, _DRY_MADE = 3, 200
 
 
 @dataclass(frozen=True)
@@ -94,32 +94,51 @@ def grow(
     growth = Growth(made={place: [] for place in clients})
     taken = {seed.id for seed in seeds}
     flow.run(seeds, growth.made)
-    kept, dry = 0, 0
+    kept, asked, dry, dry_since = 0, 0, 0, 0
     while True:
-        state = _Round(pipeline, growth.rounds, _pool(flow), clients, tell, kept, growth.made)
+        state = _Round(pipeline, growth.rounds, _pool(flow), flow.seed_ids, clients, tell)
+        state.kept, state.made = kept, sum(map(len, growth.made.values()))
+        state.size = _size(pipeline, kept, asked)
+        asked += state.size
         started = time.perf_counter()
         stopped = runner.run(state.run())
         flow.charge(clients, time.perf_counter() - started)
+        for client in clients.values():
+            client.sync()
         growth.rounds += 1
         for place, made in state.committed.items():
             growth.made[place] += _renumbered(made, taken)
         flow.run(seeds, growth.made)
         before, kept = kept, flow.kept_made
-        dry = 0 if kept > before else dry + 1
+        total = sum(map(len, growth.made.values()))
+        dry, dry_since = (0, total) if kept > before else (dry + 1, dry_since)
         if stopped is not None:
             growth.ended, growth.message = "budget", str(stopped)
             return growth
-        if ended := _ended(pipeline, growth, kept, dry):
+        barren = dry >= _DRY_ROUNDS and (total == dry_since or total - dry_since >= _DRY_MADE)
+        if ended := _ended(pipeline, total, kept, barren):
             growth.ended = ended
             return growth
 
 
-def _ended(pipeline: Pipeline, growth: Growth, kept: int, dry: int) -> str | None:
+def _size(pipeline: Pipeline, kept: int, asked: int) -> int:
+    """Returns how many requests a round has: no more than the target is likely to need.
+
+    It depends on what was committed alone, so it is the same in every run of the recipe.
+    """
+    if not pipeline.target:
+        return pipeline.round_size
+    rate = kept / asked if asked else 1.0
+    needed = math.ceil((pipeline.target - kept) / rate) if rate else pipeline.round_size
+    return max(1, min(pipeline.round_size, needed))
+
+
+def _ended(pipeline: Pipeline, made: int, kept: int, barren: bool) -> str | None:
     if pipeline.target and kept >= pipeline.target:
         return "target"
-    if sum(map(len, growth.made.values())) >= pipeline.most:
+    if made >= pipeline.most:
         return "max_candidates"
-    return "novelty" if dry >= _DRY else None
+    return "novelty" if barren else None
 
 
 def _pool(flow: Flow) -> list[Record]:
@@ -154,26 +173,25 @@ class _Round:
         pipeline: Pipeline,
         number: int,
         pool: Sequence[Record],
+        seeds: frozenset[str],
         clients: Mapping[int, Client],
         tell: Callable[[Progress], None],
-        kept: int,
-        made: Mapping[int, Sequence[object]],
     ) -> None:
+        self.kept = self.made = 0
+        self.size = pipeline.round_size
         self.committed: dict[int, list[Record | Rejected]] = {place: [] for place in clients}
         self._pipeline = pipeline
         self._number = number
-        self._pool = pool
+        self._pool = {record.id: record for record in pool}
+        self._seeds = seeds
         self._clients = clients
         self._tell = tell
-        self._kept = kept
-        self._made = sum(map(len, made.values()))
         self._done = 0
         self._refused: list[RequestError] = []
 
     async def run(self) -> BudgetError | None:
         """Runs all requests; returns the error if the budget cut the round."""
-        size = self._pipeline.round_size
-        units = [(place, each) for place in self._clients for each in range(size)]
+        units = [(place, each) for place in self._clients for each in range(self.size)]
         self._report(len(units))
         tasks = [
             asyncio.ensure_future(self._unit(place, each, len(units))) for place, each in units
@@ -198,7 +216,7 @@ class _Round:
             if error is not None:
                 raise error
             self.committed[place] += task.result()
-        if len(self._refused) == len(units):
+        if self.made == 0 and len(self._refused) == len(units):
             raise ProviderError(f"every request was refused: {self._refused[0]}")
         return None
 
@@ -207,16 +225,16 @@ class _Round:
         ordinal = self._number * self._pipeline.round_size + each
         where = f"{place}/{self._number}/{each}"
         seed = int(digest([self._pipeline.random_seed, step.step_name, where], size=4), 16) >> 1
-        llm = LLM(self._clients[place], where, ordinal, seed)
+        llm = LLM(self._clients[place], where, ordinal, seed, self._seeds)
         try:
-            made = await make_records(step, self._pool, llm)
+            made = await make_records(step, list(self._pool.values()), llm)
         except RequestError as error:
             self._refused.append(error)
             empty = Record.from_parents((), instruction="")
             made = [Rejected(empty, Drop(error.reason, message=str(error)))]
         self._done += 1
         self._report(of)
-        return [_finished(step, llm, made, at) for at in range(len(made))]
+        return [finished(step, llm, made, at, self._pool) for at in range(len(made))]
 
     def _report(self, requests: int) -> None:
         spent = sum((c.totals.cost for c in set(self._clients.values())), Decimal(0))
@@ -225,66 +243,9 @@ class _Round:
                 self._number + 1,
                 self._done,
                 requests,
-                self._kept,
+                self.kept,
                 self._pipeline.target,
-                self._made,
+                self.made,
                 spent,
             )
         )
-
-
-async def make_records(
-    step: Any,  # noqa: ANN401
-    pool: Sequence[Record],
-    llm: LLM,
-) -> list[Record | Rejected]:
-    """Calls a `make` step.
-
-    Raises:
-        StepFailedError: If it raises an error of its own.
-    """
-    try:
-        return list(await call(step, pool, llm=llm))
-    except DatakitError:
-        raise
-    except Exception as error:
-        raise StepFailedError(
-            f"{step.step_name} failed: {type(error).__name__}: {error}. "
-            "DATAKIT_DEBUG=1 shows where."
-        ) from error
-
-
-def _finished(
-    step: Any,  # noqa: ANN401
-    llm: LLM,
-    made: Sequence[Record | Rejected],
-    at: int,
-) -> Record | Rejected:
-    each = made[at]
-    if not isinstance(each, Record | Rejected):
-        raise StepFailedError(
-            f"{step.step_name} made a {type(each).__name__}; make returns a list of Record and "
-            "Rejected."
-        )
-    record = each.record if isinstance(each, Rejected) else each
-    parents = record.parents
-    if not parents and not isinstance(each, Rejected):
-        raise StepFailedError(
-            f"{step.step_name} made a record without parents; use seed.child(...) "
-            "or Record.from_parents(...)."
-        )
-    books = {
-        "step": step.step_name,
-        "parents": list(parents),
-        "model": llm.model,
-        "prompt_hash": llm.prompt_hash,
-        "cost": f"{llm.cost / len(made):f}",
-        "license": record.meta.get("license", llm.license),
-    }
-    record = record.replace(
-        # A step that asks nobody has no request keys to tell its calls apart.
-        id=made_id(step, parents, tuple(llm.keys) or (llm.where,), at),
-        # The books are the engine's: what a step copied from a parent's is not true of its child.
-        meta={**books, **{k: v for k, v in record.meta.items() if k not in books}},
-    )
-    return Rejected(record, each.drop) if isinstance(each, Rejected) else record

@@ -14,7 +14,7 @@ from datakit.llm.client import LLM
 from datakit.llm.request import Request
 from datakit.llm.teacher import Teacher
 from datakit.record import Record
-from datakit.running.growth import make_records
+from datakit.running.making import make_records
 from datakit.running.pipeline import Pipeline
 
 __all__ = ["History", "Plan", "make_plan"]
@@ -99,8 +99,8 @@ class _Asked(DatakitError):
 class _Probe(LLM):
     """Takes the place of a teacher and sends nothing."""
 
-    def __init__(self, ordinal: int, teacher: Teacher) -> None:
-        super().__init__(None, "plan", ordinal, 0)  # type: ignore[arg-type]
+    def __init__(self, ordinal: int, teacher: Teacher, seeds: frozenset[str]) -> None:
+        super().__init__(None, "plan", ordinal, 0, seeds)  # type: ignore[arg-type]
         self._teacher = teacher
 
     @property
@@ -141,10 +141,11 @@ def make_plan(pipeline: Pipeline, seeds: Iterable[Record], history: History | No
 
 def _requests(pipeline: Pipeline, place: int, seeds: Sequence[Record]) -> list[Request]:
     step, teacher = pipeline.steps[place], pipeline.teacher_of(place)
+    ids = frozenset(seed.id for seed in seeds)
     found = []
     for ordinal in range(min(8, pipeline.round_size)):
         try:
-            asyncio.run(make_records(step, seeds, _Probe(ordinal, teacher)))
+            asyncio.run(make_records(step, seeds, _Probe(ordinal, teacher, ids)))
         except _Asked as asked:
             found.append(asked.request)
     return found

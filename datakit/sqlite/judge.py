@@ -9,10 +9,9 @@ import contextlib
 import itertools
 import re
 import sqlite3
-import time
 
+from datakit.sqlite import database, tables, variants
 from datakit.sqlite import policy as rules
-from datakit.sqlite import tables, variants
 
 MESSAGE_CHARS = 300
 
@@ -47,7 +46,7 @@ class Outcome:
         reason: The fault, or None where there is none.
         message: The evidence, at most `MESSAGE_CHARS` characters.
         rows: Rows on the record's own database.
-        spent: Whether memory or time ran out, so that the process should be replaced.
+        spent: Whether memory ran out, so that the process should be replaced.
     """
 
     def __init__(
@@ -61,23 +60,22 @@ class Outcome:
 class Judge:
     """Checks requests one after another, each in a database of its own."""
 
-    def __init__(self, seconds: float, max_rows: int, count: int) -> None:
+    def __init__(self, steps: int, max_rows: int, count: int) -> None:
         """Prepare what all requests share.
 
         Args:
-            seconds: Time for one request before SQLite is asked to stop.
+            steps: Steps of SQLite's machine for one request, other databases included.
             max_rows: More rows than this on the record's own database are too many.
             count: How many other databases a query that finds no row is tried on.
         """
-        self._seconds, self._max_rows, self._count = seconds, max_rows, count
-        self._dates = rules.PureDates()
-        self._refusals = rules.Refusals()
+        self._steps, self._max_rows, self._count = steps, max_rows, count
+        self._opener = database.Opener()
         self._modules = rules.list_modules()
 
     def judge(self, schema: str, query: str) -> Outcome:
         """Run `schema`, then `query`, in a fresh database."""
-        policy = rules.Policy(time.monotonic() + self._seconds, self._modules)
-        conn = rules.open_database(policy, self._dates, self._refusals)
+        policy = rules.Policy(self._steps, self._modules)
+        conn = self._opener.open(policy)
         try:
             fault = _try_schema(conn, policy, schema)
             return fault or self._judge_query(conn, policy, schema, query)
@@ -163,6 +161,8 @@ def _count_variant(
     # A generated value may meet a rule that the record's own values never meet.
     policy.denied = None
     try:
+        if policy.expired:
+            raise sqlite3.OperationalError("interrupted")
         return _count_rows(conn, policy, query, 0)
     except (sqlite3.Error, sqlite3.Warning):
         if policy.denied or policy.expired:
@@ -180,7 +180,7 @@ def _explain(error: Exception, policy: rules.Policy) -> Outcome:
     if policy.denied is not None:
         return Outcome("not_a_query" if policy.denied_write else "forbidden", policy.denied)
     if policy.expired:
-        return Outcome("timeout", message, spent=True)
+        return Outcome("timeout", "more steps than a query may take")
     if isinstance(error, MemoryError):
         return Outcome("timeout", "out of memory", spent=True)
     if isinstance(error, UnicodeError):

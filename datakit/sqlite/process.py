@@ -45,7 +45,8 @@ class Worker:
         """Start the process and wait until it has confined itself.
 
         Args:
-            settings: `seconds`, `memory_mb`, `max_rows` and `variants`, as `worker` reads them.
+            settings: `seconds`, `steps`, `memory_mb`, `max_rows` and `variants`, as `worker` reads
+                them.
 
         Raises:
             RuntimeError: It did not start.

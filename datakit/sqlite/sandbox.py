@@ -15,8 +15,8 @@ from datakit.sqlite.process import LateError, LostError, Worker
 MAX_CHARS = 2_000_000
 MESSAGE_CHARS = 300
 MIN_MEMORY_MB = 64
-# The worker asks SQLite to stop a little before the parent kills: an error is cheaper than a death.
-SOFT_SHARE = 0.9
+MAX_STEPS = 50_000_000
+BACKSTOP_SECONDS = 30.0
 
 _REASONS = frozenset(
     {
@@ -55,18 +55,24 @@ class Sandbox:
 
     def __init__(
         self,
-        timeout: float = 2.0,
+        max_steps: int = MAX_STEPS,
         memory_mb: int = 256,
         max_rows: int = 10_000,
         variants: int = 4,
+        *,
+        timeout: float = BACKSTOP_SECONDS,
     ) -> None:
         """Set the limits; nothing is started.
 
         Args:
-            timeout: Seconds of wall-clock time for one check, start-up of the worker aside.
+            max_steps: Instructions of SQLite's virtual machine for one check, the generated
+                databases included. A count, not a time, so that a verdict does not depend on
+                how busy the machine is; 50 million take 0.5 to 3 s.
             memory_mb: Mebibytes of address space for the worker, at least 64.
             max_rows: More rows than this are a fault (`timeout`).
             variants: Generated databases on which a query that finds no row is tried.
+            timeout: Seconds of wall-clock time after which a worker is killed. Far more than the
+                steps take: it is there for what takes time without steps, and is tried twice.
 
         Raises:
             RuntimeError: This system has no `resource` module (Windows).
@@ -77,20 +83,23 @@ class Sandbox:
                 "the SQL verifier needs Linux or macOS: it confines a worker process with "
                 "resource limits, which this system does not have"
             )
-        if not timeout > 0 or memory_mb < MIN_MEMORY_MB or max_rows < 1 or variants < 0:
+        enough = max_steps >= 1 and memory_mb >= MIN_MEMORY_MB and max_rows >= 1 and variants >= 0
+        if not (enough and timeout > 0):
             raise ValueError(
-                f"want timeout > 0, memory_mb >= {MIN_MEMORY_MB}, max_rows >= 1, variants >= 0; "
-                f"got {timeout}, {memory_mb}, {max_rows}, {variants}"
+                f"want max_steps >= 1, memory_mb >= {MIN_MEMORY_MB}, max_rows >= 1, variants >= 0, "
+                f"timeout > 0; got {max_steps}, {memory_mb}, {max_rows}, {variants}, {timeout}"
             )
         self._timeout = timeout
         self._settings: dict[str, float] = {
-            "seconds": timeout * SOFT_SHARE,
+            "seconds": timeout,
+            "steps": max_steps,
             "memory_mb": memory_mb,
             "max_rows": max_rows,
             "variants": variants,
         }
         self._lock = threading.Lock()
         self._worker: Worker | None = None
+        self._fresh = False
         self._closed = False
 
     def __enter__(self) -> Self:
@@ -131,32 +140,46 @@ class Sandbox:
                 raise
 
     def _answer(self, line: bytes) -> Verdict:
-        status: int | None = None
-        for _ in range(2):  # A worker may be killed from outside, also while it is idle.
+        verdict = Verdict(False, "timeout", "", 0)
+        # Again in a fresh worker, as the first may have been killed from outside, also while it was
+        # idle, or have been late or short of memory for reasons that are not the query's.
+        for _ in range(2):
             if self._worker is None or not self._worker.usable:
                 self._stop()
                 self._worker = Worker(self._settings)
-            try:
-                answer = self._worker.exchange(line, time.monotonic() + self._timeout)
-            except LateError:
-                self._stop()
-                return Verdict(False, "timeout", f"killed after {self._timeout:g} s", 0)
-            except LostError as lost:
-                self._worker, status = None, lost.status
-                if status == -signal.SIGXCPU:
-                    return Verdict(False, "timeout", "killed: out of processor time", 0)
-                continue
-            if answer.get("last"):
-                self._stop()
-            return _read_verdict(answer)
-        # Nobody else ends it twice in a row: the system ran out of memory, or SQLite crashed.
-        reason = "timeout" if status == -signal.SIGKILL else "runtime_error"
-        return Verdict(False, reason, f"the worker was lost twice, exit status {status}", 0)
+                self._fresh = True
+            verdict, settled = self._ask(self._worker, line)
+            if settled:
+                break
+        return verdict
+
+    def _ask(self, worker: Worker, line: bytes) -> tuple[Verdict, bool]:
+        """Give the worker's verdict, and whether a fresh worker could give no other."""
+        fresh, self._fresh = self._fresh, False
+        try:
+            answer = worker.exchange(line, time.monotonic() + self._timeout)
+        except LateError:
+            self._stop()
+            return Verdict(False, "timeout", f"killed after {self._timeout:g} s", 0), False
+        except LostError as lost:
+            self._worker = None
+            return _read_loss(lost.status), False
+        if answer.get("last"):
+            self._stop()
+        return _read_verdict(answer), fresh or not answer.get("spent")
 
     def _stop(self) -> None:
         if self._worker is not None:
             self._worker.stop()
             self._worker = None
+
+
+def _read_loss(status: int | None) -> Verdict:
+    if status == -signal.SIGXCPU:
+        return Verdict(False, "timeout", "killed: out of processor time", 0)
+    # Nobody else ends it twice in a row: the system ran out of memory, or SQLite crashed.
+    reason = "timeout" if status == -signal.SIGKILL else "runtime_error"
+    return Verdict(False, reason, f"the worker was lost twice, exit status {status}", 0)
 
 
 def _read_verdict(answer: dict[str, object]) -> Verdict:

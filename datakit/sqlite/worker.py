@@ -33,7 +33,7 @@ def main() -> None:
     try:
         if sqlite3.sqlite_version_info < OLDEST_SQLITE:
             raise OSError(f"SQLite {sqlite3.sqlite_version} is too old, 3.31 is needed")
-        judge = Judge(settings["seconds"], settings["max_rows"], settings["variants"])
+        judge = Judge(settings["steps"], settings["max_rows"], settings["variants"])
         _confine(settings["memory_mb"] * 1024 * 1024, settings["parent"])
     except (OSError, ValueError, MemoryError, sqlite3.Error) as error:
         _reply({"ready": False, "message": f"{type(error).__name__}: {error}"})
@@ -45,12 +45,14 @@ def main() -> None:
             request = json.loads(line.decode("utf-8", "surrogatepass"))
             outcome = judge.judge(request["schema"], request["query"])
             reason, message, rows = outcome.reason, outcome.message, outcome.rows
-            last = outcome.spent or served >= MAX_REQUESTS
+            spent = outcome.spent
         except MemoryError:
-            reason, message, rows, last = "timeout", "out of memory", 0, True
+            reason, message, rows, spent = "timeout", "out of memory", 0, True
         # Replaced now and then, and when memory was short: under a fixed limit, memory left
         # scattered would change later verdicts.
-        _reply({"reason": reason, "message": message, "rows": rows, "last": last})
+        last = spent or served >= MAX_REQUESTS
+        answer = {"reason": reason, "message": message, "rows": rows}
+        _reply(answer | {"spent": spent, "last": last})
         if last:
             return
 

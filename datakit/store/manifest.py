@@ -10,15 +10,16 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import PurePath
 from typing import Any
 
-from datakit.fingerprint import file_sha256
+from datakit.fingerprint import content_sha256
 from datakit.llm.client import Totals
 from datakit.record import Record
 from datakit.running.flow import Flow
 from datakit.running.growth import Growth
 from datakit.running.pipeline import Pipeline
-from datakit.step import FileRef
+from datakit.step import FilePath, FileRef
 
 __all__ = ["manifest"]
 
@@ -88,22 +89,34 @@ def manifest(
 
 
 def _inputs(pipeline: Pipeline) -> Iterator[dict[str, str]]:
-    """Yields the files that steps read, such as benchmarks."""
+    """Yields the files and folders that steps read, such as benchmarks and models."""
     for step in pipeline.steps:
         for spec in dataclasses.fields(step):
-            value = getattr(step, spec.name)
-            for each in value if isinstance(value, tuple) else (value,):
-                if isinstance(each, FileRef) and each.is_path:
-                    name = each.rpartition("/")[2]
-                    yield {"step": step.step_name, "path": name, "sha256": file_sha256(each)}
+            for each in _paths(getattr(step, spec.name)):
+                yield {"step": step.step_name, **_file(each)}
+
+
+def _paths(value: object) -> Iterator[FilePath | FileRef]:
+    if isinstance(value, FilePath | FileRef):
+        if value.is_path:
+            yield value
+    elif isinstance(value, Mapping):
+        yield from _paths(tuple(value.values()))
+    elif isinstance(value, tuple | list | set | frozenset):
+        for each in value:
+            yield from _paths(each)
+
+
+def _file(path: str) -> dict[str, str]:
+    # The name alone: where it lies on this machine is nobody's business.
+    return {"path": PurePath(path).name, "sha256": content_sha256(path)}
 
 
 def _source(source: Any, records: int) -> dict[str, Any]:  # noqa: ANN401
     entry: dict[str, Any] = {"step": source.step_name}
     path = getattr(source, "path", None)
-    if isinstance(path, FileRef):
-        # The name alone: where it lies on this machine is nobody's business.
-        entry |= {"path": path.rpartition("/")[2], "sha256": file_sha256(path)}
+    if isinstance(path, FilePath | FileRef) and path.is_path:
+        entry |= _file(path)
     else:
         entry |= {k: v for k, v in vars(source).items() if v is not None}
     return {**entry, "records": records}

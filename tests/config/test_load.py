@@ -69,6 +69,49 @@ def test_forms_of_a_source(source, folder):
     )
 
 
+@pytest.mark.parametrize("name", ["data.ndjson", "data", "rows.txt"])
+def test_a_file_counts_by_its_content_whatever_its_ending(name, folder):
+    text = f"name: a\nsource: {{source.jsonl: {{path: {name}}}}}\nsteps: [dedup.exact]\n"
+    hashes = set()
+    for content in ("{}", "{} "):
+        (folder / name).write_text(content)
+        pipeline = parse_pipeline(text, folder=folder)
+        assert pipeline.source.path == str(folder.resolve() / name)
+        hashes.add(pipeline.recipe_hash({}))
+    assert len(hashes) == 2
+
+
+def test_a_folder_of_a_model_is_relative_to_the_file(folder):
+    text = "name: a\nsource: data.jsonl\nsteps:\n  - dedup.embedding: {model: more}\n"
+    pipeline = parse_pipeline(text, folder=folder)
+    assert pipeline.steps[0].model == str(folder.resolve() / "more")
+    before = pipeline.recipe_hash({})
+    (folder / "more/data.csv").write_text("b\n")
+    assert parse_pipeline(text, folder=folder).recipe_hash({}) != before
+    text = text.replace("more", "./mre")
+    with pytest.raises(PipelineError, match=r"there is no such file: .*mre; did you mean"):
+        parse_pipeline(text, folder=folder)
+
+
+def test_a_language_model_is_a_file(folder):
+    text = "name: a\nsource: data.jsonl\nsteps:\n  - filter.language: {model: lid}\n"
+    with pytest.raises(PipelineError, match=r"model: there is no such file: .*lid\."):
+        parse_pipeline(text, folder=folder)
+    (folder / "lid").write_text("")
+    assert parse_pipeline(text, folder=folder).steps[0].model == str(folder.resolve() / "lid")
+    empty = parse_pipeline(text.replace("lid", "''"), folder=folder)
+    assert empty.steps[0].model == ""
+
+
+def test_a_server_knows_its_models_by_name(folder):
+    (folder / "m").mkdir()
+    for name in ("/models/x", "./y.gguf", "m"):
+        text = GROW + f"teacher: {{provider: openai, model: {name}}}\n"
+        assert parse_pipeline(text, folder=folder).teacher.model == name
+    with pytest.raises(PipelineError, match=r"teacher\.model: .*is a folder; name a \.gguf file"):
+        parse_pipeline(GROW + "teacher: {model: m}\n", folder=folder)
+
+
 def test_seeds_need_answers(folder):
     assert parse_pipeline(GROW, folder=folder).seeds.answers is True
     other = GROW.replace("data.jsonl", "{source.jsonl: {path: data.jsonl, answers: false}}")

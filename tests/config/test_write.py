@@ -11,7 +11,7 @@ from datakit.config import parse_pipeline, to_yaml
 from datakit.fingerprint import identity
 from datakit.llm.teacher import Teacher
 from datakit.running.pipeline import Pipeline
-from datakit.step import FileRef, StepError, hints_of, parameters, verb_of
+from datakit.step import FilePath, StepError, hints_of, parameters, path_type, verb_of
 
 TEXTS = st.one_of(
     st.text(st.characters(exclude_categories=("Cs",)), max_size=12),
@@ -79,7 +79,7 @@ def things(cls, file):
         key = row["name"]
         if (name, key) in KNOWN:
             source = KNOWN[name, key]
-        elif "FileRef" in str(hints[key]):
+        elif path_type(hints[key]):
             listed = row["schema"].get("type") == "array"
             source = st.just([file] if listed else file)
         else:
@@ -147,7 +147,7 @@ def test_teachers(file, data):
 
 def test_paths_are_absolute(file):
     whole = parse_pipeline("name: a\nsource: data.jsonl\nsteps: [dedup.exact]", folder=file[:-11])
-    assert whole.source.path == FileRef(file)
+    assert whole.source.path == FilePath(file)
     assert file in to_yaml(whole)
 
 

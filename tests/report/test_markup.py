@@ -1,10 +1,14 @@
 import html
 import json
+import re
 import xml.etree.ElementTree as ET
+from importlib import import_module
+from importlib.resources import files
 
 import pytest
 
-from datakit.report.markup import HIDDEN, Markup, el, join, plain, quote, script_json
+from datakit.errors import HIDDEN
+from datakit.report.markup import Markup, el, join, plain, quote, script_json
 
 
 def parsed(markup):
@@ -49,6 +53,21 @@ def test_hidden_characters_are_shown(char):
     assert name in quote(f"a{char}b").html
     assert char not in quote(f"a{char}b").html
     assert char not in el("p", char, title=char).html
+
+
+def test_the_page_hides_the_same_characters():
+    script = files("datakit.report").joinpath("page.js").read_text("utf-8")
+    pieces = re.search(r"hidden = new RegExp\((.*?), \"gu\"\)", script, re.DOTALL)[1]
+    shown = json.loads('"' + "".join(re.findall(r'"(.*?)"', pieces, re.DOTALL)) + '"')
+    ranges = re.sub(r"\\u\{(\w+)\}", lambda found: f"\\U{int(found[1], 16):08x}", shown)
+    page = re.compile(ranges.removesuffix("\\1*"))
+    every = map(chr, range(0x110000))
+    assert [char for char in every if bool(page.match(char)) is not bool(HIDDEN.match(char))] == []
+
+
+def test_python_has_one_table_of_hidden_characters():
+    for name in ("cli.console", "report.markup"):
+        assert import_module(f"datakit.{name}").HIDDEN is HIDDEN
 
 
 def test_spelling_is_left_alone():

@@ -124,7 +124,7 @@ def test_a_round_depends_on_what_earlier_rounds_kept_and_on_nothing_else(tmp_pat
         rounds[ordinal // 4].append(pool)
     assert len(rounds) == growth.rounds > 2
     for number, pools in rounds.items():
-        assert len(pools) == 4
+        assert 1 <= len(pools) <= 4, "no more than the target needs"
         assert all(pool == pools[0] for pool in pools)
         (kept,) = {kept for at, _, kept in kept_before if at == number + 1}
         assert len(pools[0]) == len(SEEDS) + kept
@@ -140,7 +140,13 @@ def test_it_ends_at_the_target(tmp_path):
     growth, flow, provider = grown(tmp_path, pipeline([Ask(), Twins()]))
     assert growth.ended == "target"
     assert 20 <= flow.kept_made < 20 + 8
-    assert len(provider.sent) == 4 * growth.rounds
+    assert 3 * growth.rounds < len(provider.sent) <= 4 * growth.rounds
+
+
+def test_a_small_target_asks_for_little(tmp_path):
+    growth, flow, provider = grown(tmp_path, pipeline([Ask(), Twins()], target=1))
+    assert (growth.ended, len(provider.sent)) == ("target", 1)
+    assert flow.kept_made <= 2
 
 
 def test_it_ends_at_the_most_candidates(tmp_path):
@@ -153,7 +159,7 @@ def test_it_ends_when_nothing_new_comes(tmp_path):
     growth, flow, _ = grown(tmp_path, pipeline([Ask(), Twins()], target=50), Provider(words=5))
     assert growth.ended == "novelty"
     assert flow.kept_made <= 4
-    assert growth.rounds <= 3 + flow.kept_made
+    assert 200 <= len(growth.made[0]) <= 220
 
 
 def test_it_ends_at_the_budget_with_whole_units_in_order(tmp_path):
@@ -236,13 +242,14 @@ def test_every_made_record_tells_where_it_comes_from(tmp_path):
         assert 1 <= len(record.parents) <= 2
         assert set(record.parents) <= known
         assert record.meta["step"] == "test.ask"
-        assert (record.meta["model"], record.meta["license"]) == ("m", "MIT")
+        assert (record.meta["model"], record.meta["license"]) == ("m", "CC0-1.0 AND MIT")
         assert len(record.meta["prompt_hash"]) == 16
         assert "E" not in record.meta["cost"]
         total += Decimal(record.meta["cost"])
         known.add(record.id)
     assert len(known) == len(SEEDS) + len(every)
-    assert abs(total - PRICE.of(Usage(10, 4)) * 2 * 4 * growth.rounds) < Decimal("1e-20")
+    requests = len(every) // 2
+    assert abs(total - PRICE.of(Usage(10, 4)) * requests) < Decimal("1e-20")
     assert {record.id for record in flow.kept} <= known
 
 
@@ -314,7 +321,7 @@ def test_the_books_are_the_engines(tmp_path):
         assert (record.meta["step"], record.meta["model"]) == ("test.maker", "m")
         assert (record.meta["cost"], record.meta["prompt_hash"]) == ("0", "")
         assert record.meta["topic"] == "boats"
-        assert record.meta["license"] == "CC0-1.0"
+        assert record.meta["license"] == "CC0-1.0 AND MIT"
 
 
 @pytest.mark.parametrize(

@@ -87,7 +87,7 @@ def options_of(name, tmp):
             "fields": some,
         },
         "filter.quality": {"max_repeated": share, "min_alnum": share},
-        "filter.sql_executes": {"variants": st.integers(0, 1), "max_seconds": st.just(0.5)},
+        "filter.sql_executes": {"variants": st.integers(0, 1), "max_steps": st.just(1_000_000)},
         "filter.where": {
             "expression": st.sampled_from(["len(output) > 5", "lang == 'en'", "x > 1", "'a' < x"])
         },

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated, Literal
 
 from msgspec import Meta
@@ -34,6 +35,8 @@ class ByLength:
 
     def __post_init__(self) -> None:
         for path in self.against:
+            if os.path.isdir(path):
+                raise ValueError(f"against: {path} is a folder; name a file in it")
             if not path.is_path:
                 raise ValueError(
                     f'against: benchmarks are files for now; write "./{path}.jsonl", not "{path}"'

@@ -11,7 +11,7 @@ from datakit.embed import DEFAULT_MODEL, open_embedder
 from datakit.outcome import Drop
 from datakit.pairs import KEEP, Fields, Mask, Pairs, View, best_first, cosine_pairs, fields_of, thin
 from datakit.record import Record
-from datakit.step import Resources, step
+from datakit.step import FileRef, Resources, step
 
 
 @step("dedup.embedding")
@@ -27,13 +27,13 @@ class Embedding:
         view: What is compared: `prompt` (instruction and input, each), `full` (and output),
             `instruction`, `output`, or `joined` (instruction and input as one text).
         keep: Which one is kept: `first` in the corpus, `longest`, or `best:SCORE`.
-        model: A sentence-transformers model: a hub id, or a folder (a path with a slash).
+        model: A sentence-transformers model: a hub id, or a folder.
     """
 
     threshold: Annotated[float, Meta(gt=0, le=1)] = 0.9
     view: View = "prompt"
     keep: Annotated[str, Meta(pattern=KEEP)] = "first"
-    model: str = DEFAULT_MODEL
+    model: FileRef = FileRef(DEFAULT_MODEL)
 
     def select(self, records: Iterable[Record], resources: Resources) -> dict[str, Drop]:
         """Drops what is similar to a record that is kept."""

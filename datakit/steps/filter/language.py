@@ -9,7 +9,7 @@ from msgspec import Meta
 from datakit.language import UNKNOWN, judged_text, open_detector
 from datakit.outcome import Drop
 from datakit.record import Record
-from datakit.step import FileRef, Resources, step
+from datakit.step import FilePath, Resources, step
 from datakit.text import clip
 
 
@@ -33,7 +33,7 @@ class Language:
         "instruction",
         "input",
     )
-    model: FileRef = FileRef("")
+    model: FilePath = FilePath("")
 
     def __post_init__(self) -> None:
         for lang in self.keep:

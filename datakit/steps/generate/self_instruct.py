@@ -91,9 +91,10 @@ class SelfInstruct:
         if shared and groups:
             # In turn, so that every input gets its share of requests.
             seeds = list(groups.values())[llm.ordinal % len(groups)]
-        human = [record for record in seeds if "model" not in record.meta]
-        machine = [record for record in seeds if "model" in record.meta]
-        made = llm.rng.sample(machine, min(self.machine_examples, len(machine), self.examples - 1))
+        human = [record for record in seeds if record.id in llm.seeds]
+        machine = [record for record in seeds if record.id not in llm.seeds]
+        few = min(self.machine_examples, self.examples - 1) if human else self.examples
+        made = llm.rng.sample(machine, min(few, len(machine)))
         shown = llm.rng.sample(human, min(self.examples - len(made), len(human))) + made
         llm.rng.shuffle(shown)
         return shown, bool(shared and groups)

@@ -9,7 +9,7 @@ from msgspec import Meta
 
 from datakit.language import judged_text, open_detector
 from datakit.record import Record
-from datakit.step import FileRef, Resources, step
+from datakit.step import FilePath, Resources, step
 
 
 @step("score.language")
@@ -28,7 +28,7 @@ class Language:
         "instruction",
         "input",
     )
-    model: FileRef = FileRef("")
+    model: FilePath = FilePath("")
 
     def score(self, records: Sequence[Record], resources: Resources) -> list[dict[str, Any]]:
         """Returns `lang` and `lang_prob` of each record."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from datakit.reading import read_records
 from datakit.record import Record
-from datakit.step import FileRef, step
+from datakit.step import FilePath, step
 
 
 @step("source.jsonl")
@@ -19,7 +19,7 @@ class JsonLines:
         answers: Whether every record must have an output; seeds must.
     """
 
-    path: FileRef
+    path: FilePath
     fields: dict[str, str] | None = None
     answers: bool = False
 

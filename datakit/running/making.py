@@ -1,0 +1,104 @@
+"""One call of a `make` step, and what the engine writes into the books of what it made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from datakit.errors import DatakitError
+from datakit.fingerprint import made_id
+from datakit.llm.client import LLM
+from datakit.outcome import Rejected
+from datakit.record import Record
+from datakit.running.local import StepFailedError
+from datakit.step import call
+
+__all__ = ["finished", "joint_license", "make_records"]
+
+UNKNOWN = "NOASSERTION"
+
+
+async def make_records(
+    step: Any,  # noqa: ANN401
+    pool: Sequence[Record],
+    llm: LLM,
+) -> list[Record | Rejected]:
+    """Calls a `make` step.
+
+    Raises:
+        StepFailedError: If it raises an error of its own.
+    """
+    try:
+        return list(await call(step, pool, llm=llm))
+    except DatakitError:
+        raise
+    except Exception as error:
+        raise StepFailedError(
+            f"{step.step_name} failed: {type(error).__name__}: {error}. "
+            "DATAKIT_DEBUG=1 shows where."
+        ) from error
+
+
+def finished(
+    step: Any,  # noqa: ANN401
+    llm: LLM,
+    made: Sequence[Record | Rejected],
+    at: int,
+    pool: Mapping[str, Record],
+) -> Record | Rejected:
+    """Returns what a step made with its id and its books.
+
+    Args:
+        step: The step.
+        llm: What the call was given.
+        made: All that the call made.
+        at: Which of it.
+        pool: The records that the step was given, by id.
+
+    Raises:
+        StepFailedError: If it is no record, or one without parents.
+    """
+    each = made[at]
+    if not isinstance(each, Record | Rejected):
+        raise StepFailedError(
+            f"{step.step_name} made a {type(each).__name__}; make returns a list of Record and "
+            "Rejected."
+        )
+    record = each.record if isinstance(each, Rejected) else each
+    parents = record.parents
+    if not parents and not isinstance(each, Rejected):
+        raise StepFailedError(
+            f"{step.step_name} made a record without parents; use seed.child(...) "
+            "or Record.from_parents(...)."
+        )
+    books = {
+        "step": step.step_name,
+        "parents": list(parents),
+        "model": llm.model,
+        "prompt_hash": llm.prompt_hash,
+        "cost": f"{llm.cost / len(made):f}",
+        "license": joint_license(
+            [pool[each].meta.get("license") for each in parents if each in pool], llm.license
+        ),
+    }
+    record = record.replace(
+        # A step that asks nobody has no request keys to tell its calls apart.
+        id=made_id(step, parents, tuple(llm.keys) or (llm.where,), at),
+        # The books are the engine's: what a step copied from a parent's is not true of its child.
+        meta={**books, **{k: v for k, v in record.meta.items() if k not in books}},
+    )
+    return Rejected(record, each.drop) if isinstance(each, Rejected) else record
+
+
+def joint_license(parents: Sequence[object], answer: str | None) -> str:
+    """Returns the SPDX expression of what was made from works under several licences.
+
+    Args:
+        parents: SPDX ids or expressions of the parents; one that is unknown makes the whole so.
+        answer: Licence of the answer itself, or None if it has none.
+    """
+    texts = [each for each in parents if isinstance(each, str) and each]
+    if not texts or len(texts) < len(parents) or UNKNOWN in texts:
+        return UNKNOWN
+    parts = {part for text in (*texts, answer or texts[0]) for part in text.split(" AND ")}
+    return " AND ".join(sorted(parts))
