@@ -47,10 +47,12 @@ def read_items(path: str) -> Iterator[Item]:
     `<file's stem>/<id>`, or its line where it has no id.
 
     Raises:
-        RecordError: If an item has no question.
+        RecordError: If an item has no question, or if there is no item.
     """
     stem = PurePath(path).name.split(".")[0]
+    found = False
     for where, raw in read_rows(path):
+        found = True
         row = {key.lower(): value for key, value in raw.items()}
         question = _first(row, QUESTION)
         if not question:
@@ -64,6 +66,8 @@ def read_items(path: str) -> Iterator[Item]:
             answer=_first(row, ANSWER),
             choices=_first(row, CHOICES),
         )
+    if not found:
+        raise RecordError(f"{path}: there are no items in it.")
 
 
 def _first(row: Mapping[str, Any], keys: tuple[str, ...]) -> str:

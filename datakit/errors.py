@@ -98,7 +98,8 @@ class MissingExtraError(InputError, ImportError):
     def of(cls, package: str, extra: str, purpose: str) -> MissingExtraError:
         """Builds the error for `package`, which `pip install datakit[extra]` brings."""
         return cls(
-            f"{purpose} needs the package {package!r}. Install it: pip install 'datakit[{extra}]'"
+            f"{purpose} needs the package {package!r}. Install it: pip install {package}; or all "
+            f"that belongs to it, the extra {extra!r}: pip install 'datakit[{extra}]'"
         )
 
 

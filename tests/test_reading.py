@@ -3,6 +3,7 @@ import gzip
 import io
 import json
 import sys
+import warnings
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from datakit import reading
+from datakit import rows as rows_module
 from datakit.errors import InputError, RecordError
 from datakit.fingerprint import source_id
 from datakit.reading import identified, parse_object, plain_row, read_records, read_rows
@@ -306,7 +307,7 @@ def test_damaged_files_of_all_forms(name, cut, flip, tmp_path):
 
 
 def test_longest_line(tmp_path, monkeypatch):
-    monkeypatch.setattr(reading, "MAX_LINE", 64)
+    monkeypatch.setattr(rows_module, "MAX_LINE", 64)
     row = b'{"instruction": "' + b"x" * 44 + b'"}'
     assert len(row) == 63
     (tmp_path / "a.jsonl").write_bytes(row + b"\n")
@@ -320,3 +321,44 @@ def test_an_unknown_ending_is_jsonl(tmp_path):
     (tmp_path / "a.bz2").write_bytes(bz2.compress(jsonl(ROWS)))
     with pytest.raises(RecordError, match=r"a\.bz2:1: not UTF-8"):
         list(read_rows(str(tmp_path / "a.bz2")))
+
+
+SHARED = [Record(f"i{at}").replace(id="") for at in range(3)]
+OWN_IDS = ["a", "b", *(source_id(each, at) for each in SHARED for at in range(3))]
+ANY_ROWS = st.lists(
+    st.tuples(st.sampled_from(SHARED), st.sampled_from(["", "", *OWN_IDS])), max_size=12
+)
+
+
+def ids(rows):
+    made = (
+        (f"f:{at}", {"instruction": each.instruction, **({"id": own} if own else {})})
+        for at, (each, own) in enumerate(rows, 1)
+    )
+    return [record.id for record in identified(made, "f")] if rows else []
+
+
+@given(rows=ANY_ROWS, new=st.sampled_from(["", "new"]), at=st.integers(0, 12))
+def test_ids_are_unique_and_another_row_renumbers_nothing(rows, new, at):
+    at = min(at, len(rows))
+    found = ids(rows)
+    assert all(found)
+    assert len(set(found)) == len(found)
+    more = ids([*rows[:at], (Record("another"), new), *rows[at:]])
+    assert [*more[:at], *more[at + 1 :]] == found
+
+
+def test_a_version_read_together_with_its_seeds():
+    (made,) = ids([(SHARED[0], "")])
+    both = ids([(SHARED[0], made), (SHARED[0], ""), (SHARED[1], "")])
+    assert both == [made, source_id(SHARED[0], 1), source_id(SHARED[1], 0)]
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_files_are_closed(name, tmp_path):
+    path = tmp_path / name
+    path.write_bytes(FORMS[name](ROWS))
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        list(read_rows(str(path)))
+    assert [str(each.message) for each in seen if each.category is ResourceWarning] == []

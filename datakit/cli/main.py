@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from importlib.metadata import entry_points
 from typing import NoReturn
 
-from datakit.errors import DatakitError, InputError, did_you_mean, visible
+from datakit.errors import DatakitError, InputError, ProviderError, did_you_mean, visible
 
 __all__ = ["COMMANDS", "GROUP", "main"]
 
@@ -107,6 +107,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         for problem in error.problems:
             _say(problem)
+        if isinstance(error, ProviderError):
+            _say("What was answered is saved; the same command goes on from there.")
         return error.exit_code
     except OSError as error:
         if os.environ.get("DATAKIT_DEBUG"):

@@ -112,6 +112,7 @@ def _plan_line(estimate: Plan) -> str:
         return "plan   no requests: the pipeline asks no teacher"
     low, high = estimate.seconds
     money = f"${estimate.usd[0]:.2f}-${estimate.usd[1]:.2f}" if estimate.usd[1] else "$0.00"
+    money = money if estimate.priced else "price not known"
     return (
         f"plan   {estimate.requests[0]:,}-{estimate.requests[1]:,} requests   "
         f"{estimate.tokens[0]:,}-{estimate.tokens[1]:,} tokens   {money}   "
@@ -189,7 +190,8 @@ def _told(done: Run, console: Console) -> None:
 def _cost(cost: dict[str, Any]) -> str:
     words = {"refused": "refused", "cut_short": "cut short", "cached": "from the log"}
     told = [f"{cost[key]:,} {text}" for key, text in words.items() if cost[key]]
-    return f"${float(cost['usd']):.2f}" + (f" ({', '.join(told)})" if told else "")
+    money = f"${float(cost['usd']):.2f}" if cost["priced"] else "cost not known"
+    return money + (f" ({', '.join(told)})" if told else "")
 
 
 def funnel(

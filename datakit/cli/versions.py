@@ -25,7 +25,15 @@ def _ref(parser: argparse.ArgumentParser) -> None:
 def ls(args: argparse.Namespace, console: Console) -> int:
     """List the datasets and their newest versions."""
     store = Store(args.store)
-    newest = [store.versions(name)[-1] for name in store.names()]
+    newest = []
+    for name in store.names():
+        version = store.versions(name)[-1]
+        try:
+            _summary(version)
+        except (StoreError, KeyError) as error:
+            console.say(f"left out: {version.path}: {error}")
+        else:
+            newest.append(version)
     console.document([_summary(version) for version in newest])
     if not newest:
         console.say(f"There are no datasets in {store.root}. Make one: datakit run PIPELINE")
@@ -59,7 +67,7 @@ def _summary(version: Version) -> dict[str, Any]:
         "ref": version.ref,
         "path": str(version.path),
         **{key: manifest[key] for key in keys},
-        "usd": manifest["cost"]["usd"],
+        "usd": manifest["cost"]["usd"] if manifest["cost"].get("priced", True) else None,
     }
 
 
@@ -74,7 +82,7 @@ def _list(versions: list[Version], console: Console) -> None:
                 f"{told['records']:,}",
                 f"{told['made']:,}",
                 f"{told['dropped']:,}",
-                f"${float(told['usd']):.2f}",
+                version.usd,
             ]
         )
     console.table(["version", "created", "records", "made", "dropped", "cost"], rows, "llrrrr")

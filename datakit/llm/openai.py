@@ -91,8 +91,9 @@ class OpenAI:
             raise ProviderError(f"{self._server} failed: {self._plain(error)}") from None
         except (AttributeError, TypeError, ValueError) as error:
             # The SDK hands on what a server says, even if it is not what the API promises.
-            raise ProviderError(
-                f"{self._server} does not answer as the OpenAI API does: {self._plain(error)}"
+            raise RequestError(
+                f"{self._server} does not answer as the OpenAI API does ({self._plain(error)}).",
+                reason="no_answer",
             ) from None
 
     @property

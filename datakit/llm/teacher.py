@@ -49,7 +49,7 @@ class Teacher:
     form: Literal["chat", "completion"] | None = None
     concurrency: Annotated[int, Meta(ge=1, le=1024)] = 8
     timeout: Annotated[float, Meta(gt=0)] = 600.0
-    retries: Annotated[int, Meta(ge=0, le=100)] = 5
+    retries: Annotated[int, Meta(ge=0, le=100)] = 10
     threads: Annotated[int, Meta(ge=1, le=256)] = 1
     context: Annotated[int, Meta(ge=256)] = 2048
     price: dict[Literal["input", "output"], str] | None = None
@@ -64,6 +64,9 @@ class Teacher:
             raise ValueError(f'provider: unknown "{self.provider}"{near or f"; there are {known}"}')
         if self.provider == "openai" and not self.model:
             raise ValueError("model: is missing; name the model that the server has")
+        if self.api_key_env is not None and not self.api_key_env.isidentifier():
+            # What stands there may be a key: it is not repeated.
+            raise ValueError("api_key_env: names an environment variable, such as OPENAI_API_KEY")
         if self.provider == "embedded" and (self.base_url or self.api_key_env):
             raise ValueError("base_url and api_key_env go with provider: openai")
         self.prices()

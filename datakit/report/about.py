@@ -134,6 +134,8 @@ class About:
     @property
     def usd(self) -> str:
         """The cost as people write it; a cost that was not recorded is none."""
+        if not self.cost.get("priced", True):
+            return "not known"
         text = self.cost.get("usd")
         try:
             amount = Decimal(str(text))

@@ -17,12 +17,14 @@ from datakit.report.lineage import Lineage
 from datakit.report.reservoir import Reservoir, Strata, Tally
 from datakit.report.sample import CLIP, FIELDS, Sample, take
 from datakit.store.version import Version
-from datakit.text import fold
+from datakit.text import fold, hash64
 
 __all__ = ["collect"]
 
 SHOWN = 200
 _PAIRS = 12
+# Shorter answers, such as labels, are rightly the same for many questions.
+_ANSWER = 12
 _ANCESTORS = 24
 _LANGUAGE_SAMPLE = 2_000
 # Lineage is kept in memory; a longer one belongs to a clean-up of a large file, family of one.
@@ -54,7 +56,8 @@ class _Collector:
         self._closest: list[tuple[float, int, Sample]] = []
         self._lineage = Lineage()
         self._made: list[str] = []
-        self._near = self._empty = self._place = self._grown = 0
+        self._near = self._empty = self._place = self._grown = self._repeated = 0
+        self._outputs: set[int] = set()
         self._makers = About(version).makers
         self._revised: dict[str, bool] = {}
 
@@ -103,6 +106,7 @@ class _Collector:
                 each.id: self._lineage.ancestors(each.id, _ANCESTORS) for each in (*kept, *dropped)
             },
             empty=self._empty,
+            repeated=self._repeated,
             grown=self._grown,
             dropped_of=self._dropped.seen,
         )
@@ -144,9 +148,20 @@ class _Collector:
         self._empty += not lengths["output"]
         self._see_language(record)
         lang = str(record.meta.get("lang", ""))
-        tags = _tags(record, near)
+        again = self._is_repeated(record)
+        self._repeated += again
+        tags = _tags(record, near, again)
         kind = (tags, lang, record.meta.get("topic") or record.meta.get("step"))
         self._kept.offer(clipped(kind), lambda: take(record, tags=tags))
+
+    def _is_repeated(self, record: Record) -> bool:
+        output = record.output.strip()
+        if len(output) < _ANSWER or len(self._outputs) > _MOST_LINEAGE:
+            return False
+        key = hash64(output)
+        seen = key in self._outputs
+        self._outputs.add(key)
+        return seen and self._is_grown(record)
 
     def _is_grown(self, record: Record) -> bool:
         """Whether it was made, or revised from one that was."""
@@ -194,10 +209,11 @@ def _hundredths(score: float) -> int:
     return int(100 * min(max(score, 0.0), 1.0) + 1e-9)
 
 
-def _tags(record: Record, near: bool) -> tuple[str, ...]:
+def _tags(record: Record, near: bool, again: bool) -> tuple[str, ...]:
     license = str(record.meta.get("license") or "")
     tags = {
         "near_limit": near,
+        "repeated_output": again,
         "empty_output": not record.output.strip(),
         "no_licence": license.upper() in ("", "NOASSERTION", "UNKNOWN"),
     }

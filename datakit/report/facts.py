@@ -59,6 +59,7 @@ class Facts:
         rivals: Records that sampled ones were compared with, by id.
         ancestors: Of each sampled record those beyond its parents, the nearest first.
         empty: Kept records without an output.
+        repeated: Kept records, seeds aside, whose output an earlier kept record has already.
         grown: Kept records that were made, rather than seeds or lines of a source.
     """
 
@@ -80,4 +81,5 @@ class Facts:
     rivals: Mapping[str, Sample]
     ancestors: Mapping[str, list[str]]
     empty: int
+    repeated: int
     grown: int

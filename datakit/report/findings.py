@@ -20,6 +20,7 @@ LIMITS: Mapping[str, float] = {
     "instructions_alike": 0.10,
     "outputs_alike": 0.25,
     "near_limit": 0.05,
+    "repeated": 0.05,
     "other_language": 0.02,
     "unanswered": 0.05,
 }
@@ -165,6 +166,22 @@ def _openings(about: About, facts: Facts) -> Iterator[Finding]:
             yield Finding(text, n, about.kept, KNOW, {"status": "kept", "query": words})
 
 
+def _repeated(about: About, facts: Facts) -> Iterator[Finding]:
+    n = facts.repeated
+    if n > LIMITS["repeated"] * facts.grown:
+        text = f"{_count(n)} an output that an earlier record has already, under another question."
+        yield Finding(text, n, facts.grown, LOOK, {"status": "kept", "tag": "repeated_output"})
+
+
+def _unjudged(about: About, facts: Facts) -> Iterator[Finding]:
+    if facts.grown and not any("judge" in row.step for row in about.funnel):
+        text = (
+            "No step judged whether answers are right: what is kept is well formed and new, and "
+            "passed the filters named here, no more."
+        )
+        yield Finding(text, facts.grown, about.kept, KNOW, {"status": "kept"})
+
+
 def _near_limits(about: About, facts: Facts) -> Iterator[Finding]:
     n = facts.near_limits
     if about.kept >= _FEWEST and n > LIMITS["near_limit"] * about.kept:
@@ -222,6 +239,8 @@ _RULES: tuple[Rule, ...] = (
     _contamination,
     _families,
     _openings,
+    _repeated,
+    _unjudged,
     _near_limits,
     _languages,
     _empty,

@@ -55,6 +55,7 @@ class Plan:
         tokens: Tokens, in and out.
         usd: US dollars.
         seconds: Wall time of the requests.
+        priced: Whether the price of every teacher is known.
         known: Whether an earlier version's figures were used.
     """
 
@@ -62,6 +63,7 @@ class Plan:
     tokens: tuple[int, int] = (0, 0)
     usd: tuple[Decimal, Decimal] = (Decimal(0), Decimal(0))
     seconds: tuple[int, int] = (0, 0)
+    priced: bool = True
     known: bool = False
 
     def to_json(self) -> dict[str, Any]:
@@ -69,7 +71,7 @@ class Plan:
         return {
             "requests": _range(*self.requests),
             "tokens": _range(*self.tokens),
-            "usd": _range(f"{self.usd[0]:.4f}", f"{self.usd[1]:.4f}"),
+            "usd": _range(*(f"{each:.4f}" if self.priced else None for each in self.usd)),
             "seconds": _range(*self.seconds),
             "measured": self.known,
         }
@@ -81,7 +83,7 @@ class Plan:
             )
             for name in ("requests", "tokens", "usd", "seconds")
         }
-        return Plan(known=self.known or other.known, **pairs)
+        return Plan(priced=self.priced and other.priced, known=self.known or other.known, **pairs)
 
 
 def _range(low: object, high: object) -> dict[str, object]:
@@ -183,6 +185,7 @@ def _step(
         tokens=(round(tokens_in[0] + tokens_out[0]), round(tokens_in[1] + tokens_out[1])),
         usd=(usd[0], usd[1]),
         seconds=(round(seconds[0]), round(seconds[1])),
+        priced=teacher.has_price,
         known=history is not None,
     )
 

@@ -35,7 +35,7 @@ _DATE_FUNCTIONS = (
     "date", "time", "datetime", "julianday", "strftime", "unixepoch", "timediff",
 )  # fmt: skip
 _FORMATS = ("printf", "format")
-# A character so many times over: SQLite before 3.42 counts to the end of it, however far.
+# A character so many times over: SQLite 3.40 counts to the end of it, however far.
 _REPEATED = re.compile(r"%[-+ 0#!,]*(?:\*|\d+)?\.(\*|\d+)l{0,2}c")
 _LEADING = re.compile(r"\s*[-+]?0*(\d*)")
 # Added to what PRAGMA function_list names, which some builds leave out.

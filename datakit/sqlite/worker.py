@@ -51,7 +51,7 @@ def main() -> None:
         # Replaced now and then, and when memory was short: under a fixed limit, memory left
         # scattered would change later verdicts.
         last = spent or served >= MAX_REQUESTS
-        answer = {"reason": reason, "message": message, "rows": rows}
+        answer: dict[str, object] = {"reason": reason, "message": message, "rows": rows}
         _reply(answer | {"spent": spent, "last": last})
         if last:
             return

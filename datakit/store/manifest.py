@@ -73,7 +73,7 @@ def manifest(
         "sources": [start] if pipeline.source is not None else [],
         "inputs": list(_inputs(pipeline)),
         "funnel": [row.to_json() for row in flow.rows],
-        "cost": _cost(totals),
+        "cost": _cost(totals, all(pipeline.teacher_of(at).has_price for at in pipeline.makers)),
         "teachers": [
             {"step": pipeline.steps[at].step_name, **pipeline.teacher_of(at).describe()}
             for at in pipeline.makers
@@ -122,10 +122,11 @@ def _source(source: Any, records: int) -> dict[str, Any]:  # noqa: ANN401
     return {**entry, "records": records}
 
 
-def _cost(totals: Iterable[Totals]) -> dict[str, Any]:
+def _cost(totals: Iterable[Totals], priced: bool) -> dict[str, Any]:
     every = list(totals)
     return {
         "usd": f"{sum((each.cost for each in every), start=0):.6f}",
+        "priced": priced,
         "requests": sum(each.requests for each in every),
         "answers": sum(each.answers for each in every),
         "cached": sum(each.cached for each in every),

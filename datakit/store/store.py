@@ -39,7 +39,7 @@ class Store:
         self.root = Path(root or os.environ.get("DATAKIT_STORE") or "datasets")
 
     def names(self) -> list[str]:
-        """Returns the names of all datasets that have a version."""
+        """Returns the names of all folders that hold versions."""
         if not self.root.is_dir():
             return []
         return sorted(path.name for path in self.root.iterdir() if self.numbers(path.name))

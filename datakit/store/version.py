@@ -59,6 +59,12 @@ class Version:
         return f"{self.name}@{self.manifest['version']}"
 
     @property
+    def usd(self) -> str:
+        """What the teachers cost, such as `$1.25`; `not known` if one of them has no price."""
+        cost = self.manifest["cost"]
+        return f"${float(cost['usd']):.2f}" if cost.get("priced", True) else "not known"
+
+    @property
     def data_path(self) -> Path:
         """The kept records."""
         return self.path / "data.jsonl"
@@ -71,6 +77,9 @@ class Version:
         """Yields the kept records in their order."""
         for row in self._rows("data.jsonl"):
             yield Record.from_json(row)
+
+    def __iter__(self) -> Iterator[Record]:
+        return self.records()
 
     def dropped(
         self, step: str | None = None, reason: str | None = None
@@ -95,8 +104,16 @@ class Version:
 
     def _rows(self, name: str) -> Iterator[dict[str, Any]]:
         with open(self.path / name, "rb") as file:
-            for line in file:
-                yield json.loads(line)
+            for number, line in enumerate(file, 1):
+                try:
+                    row = json.loads(line)
+                except ValueError:
+                    row = None
+                if not isinstance(row, dict) or "instruction" not in row:
+                    raise StoreError(
+                        f"{self.path / name}:{number}: is damaged. See: datakit verify {self.ref}"
+                    )
+                yield row
 
     def find(self, id: str) -> tuple[Record, dict[str, Any] | None]:
         """Returns a record, kept or dropped, and why it was dropped.
@@ -218,7 +235,7 @@ class Version:
         head = "".join(f"<th>{name}</th>" for name in ("step", "in", "made", "kept", "dropped"))
         return (
             f"<p><b>{html.escape(self.ref)}</b>: {len(self):,} records, "
-            f"${html.escape(self.manifest['cost']['usd'])}, "
+            f"cost {html.escape(self.usd)}, "
             f'<a href="{html.escape(self.report().resolve().as_uri())}">report</a></p>'
             f"<table><tr>{head}</tr>{rows}</table>"
         )
