@@ -36,7 +36,8 @@ def test_missing_extra_says_what_to_type():
     error = MissingExtraError.of("pyarrow", "files", "Reading Parquet")
     assert (
         str(error)
-        == "Reading Parquet needs the package 'pyarrow'. Install it: pip install 'datakit[files]'"
+        == "Reading Parquet needs the package 'pyarrow'. Install it: pip install pyarrow; or all "
+        "that belongs to it, the extra 'files': pip install 'datakit[files]'"
     )
 
 

@@ -42,9 +42,7 @@ class Loop:
 
     def work(self, call: Callable[[], T]) -> T:
         """Calls a function that uses `run`, in a thread if an event loop runs in this one."""
-        try:
-            asyncio.get_running_loop()
-        except RuntimeError:
+        if not _is_running():
             return call()
         with ThreadPoolExecutor(1) as pool:
             future = pool.submit(call)
@@ -69,4 +67,13 @@ class Loop:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._runner.close()
+        # Closing a loop runs it once more, which is refused in a thread where one runs.
+        self.work(self._runner.close)
+
+
+def _is_running() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True

@@ -116,7 +116,8 @@ class Judge:
                     return Outcome(None, f"no rows of its own; generated database {tried} has some")
         except Exception as error:
             return _explain(error, policy)
-        return Outcome("always_empty", f"no rows, nor on {tried} generated databases")
+        found = "no rows, or one of NULLs, here and"
+        return Outcome("always_empty", f"{found} on {tried} generated databases")
 
 
 def first_word(query: str) -> str:
@@ -144,8 +145,15 @@ def _count_rows(conn: sqlite3.Connection, policy: rules.Policy, query: str, most
     policy.phase = rules.QUERY
     # Text that is not UTF-8 would be an error of Python's, not of the query.
     conn.text_factory = bytes
+    count, blank = 0, False
     with contextlib.closing(conn.execute(query)) as cursor:
-        return sum(1 for _ in itertools.islice(cursor, most + 1))
+        for row in itertools.islice(cursor, max(most, 1) + 1):
+            count += 1
+            # An aggregate over nothing is one row of NULLs: it has found nothing either.
+            blank = count == 1 and all(value is None for value in row)
+            if count > most and not blank:
+                break
+    return 0 if blank else count
 
 
 def _count_variant(

@@ -7,6 +7,7 @@ import html
 import itertools
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -62,7 +63,10 @@ class Version:
     def usd(self) -> str:
         """What the teachers cost, such as `$1.25`; `not known` if one of them has no price."""
         cost = self.manifest["cost"]
-        return f"${float(cost['usd']):.2f}" if cost.get("priced", True) else "not known"
+        try:
+            return f"${Decimal(cost['usd']):.2f}" if cost.get("priced", True) else "not known"
+        except (ArithmeticError, TypeError, ValueError):
+            return "not known"
 
     @property
     def data_path(self) -> Path:

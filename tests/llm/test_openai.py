@@ -159,8 +159,9 @@ def test_a_server_that_is_not_there():
 @pytest.mark.parametrize("kind", ["garbage", "null_choices"])
 @pytest.mark.parametrize("request_", [CHAT, Request(prompt="Once")])
 def test_a_body_that_is_not_the_apis(kind, request_):
-    error, _, _ = failing(kind, ProviderError, retries=0, request=request_)
-    assert not isinstance(error, RequestError)
+    error, _, _ = failing(kind, RequestError, retries=0, request=request_)
+    assert error.reason == "no_answer"
+    assert "does not answer as the OpenAI API does" in str(error)
 
 
 @pytest.mark.parametrize("request_", [CHAT, Request(prompt="Once")])

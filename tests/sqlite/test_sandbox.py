@@ -733,3 +733,21 @@ def test_even_with_the_authorizer_gone_no_file_is_made(tmp_path):
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
     assert "unable to open database" in done.stdout
     assert list(tmp_path.iterdir()) == []
+
+
+ALBUMS = "CREATE TABLE a (t TEXT, m INT, f INT); INSERT INTO a VALUES ('x', 5, NULL), ('y', 7, 2);"
+
+
+@pytest.mark.parametrize(
+    ("query", "reason"),
+    [
+        ("SELECT MAX(m) FROM a WHERE t = 'no such album'", "always_empty"),
+        ("SELECT MAX(m), MIN(m) FROM a WHERE m > 99999999", "always_empty"),
+        ("SELECT f FROM a WHERE m = 5", None),
+        ("SELECT NULL FROM a", None),
+        ("SELECT COUNT(*) FROM a WHERE m > 99999999", None),
+    ],
+)
+def test_an_aggregate_over_nothing_is_empty(query, reason):
+    with Sandbox() as sandbox:
+        assert sandbox.check(ALBUMS, query).reason == reason

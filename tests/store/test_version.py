@@ -224,5 +224,5 @@ def test_a_notebook_shows_it_escaped(tmp_path, monkeypatch):
     version.manifest["funnel"][0]["step"] = bad
     shown = version._repr_html_()
     assert "<script" not in shown
-    assert shown.count("&lt;script&gt;") == 3
+    assert shown.count("&lt;script&gt;") == 2
     assert "3 records" in repr(version)

@@ -7,7 +7,6 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from datakit.errors import InputError
 from datakit.outcome import Drop
 from datakit.record import Record
 from datakit.step import step
@@ -26,11 +25,7 @@ class Top:
     by: Annotated[str, Meta(min_length=1)]
 
     def select(self, records: Iterable[Record]) -> dict[str, Drop]:
-        """Drops the lower scores, and records without that score.
-
-        Raises:
-            InputError: If no record has that score.
-        """
+        """Drops the lower scores, and records without that score."""
         drops: dict[str, Drop] = {}
         ranked: list[tuple[float, int, str]] = []
         for place, record in enumerate(records):
@@ -39,8 +34,6 @@ class Top:
                 ranked.append((-value, place, record.id))
             else:
                 drops[record.id] = Drop("no_score", by=self.by)
-        if drops and not ranked:
-            raise InputError(f'no record has a score "{self.by}"; which step measures it?')
         ranked.sort()
         for rank, (value, _, key) in enumerate(ranked[self.n :], self.n + 1):
             drops[key] = Drop("not_in_top", by=self.by, value=-value, rank=rank, n=self.n)
