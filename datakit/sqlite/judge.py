@@ -116,8 +116,8 @@ class Judge:
                     return Outcome(None, f"no rows of its own; generated database {tried} has some")
         except Exception as error:
             return _explain(error, policy)
-        found = "no rows, or one of NULLs, here and"
-        return Outcome("always_empty", f"{found} on {tried} generated databases")
+        where = f"here and on {tried} generated databases"
+        return Outcome("always_empty", f"no rows, or one of NULLs, {where}")
 
 
 def first_word(query: str) -> str:

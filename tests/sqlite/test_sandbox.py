@@ -61,7 +61,6 @@ def table_of(cases):
         (SHOP, "SELECT name FROM customers WHERE strftime('%Y', joined) = '2021'", 1),
         (SHOP, "SELECT name FROM sqlite_master WHERE type = 'table'", 2),
         (SHOP, "SELECT count(*) FROM orders", 1),
-        (SHOP, "SELECT sum(total) FROM orders WHERE id > 99", 1),
         ("BEGIN; CREATE TABLE t(a); INSERT INTO t VALUES (1); COMMIT;", "SELECT * FROM t", 1),
         ("BEGIN; CREATE TEMP TABLE t(a); INSERT INTO t VALUES (1)", "SELECT * FROM t", 1),
         ("CREATE TABLE t(id INTEGER PRIMARY KEY AUTOINCREMENT, a UNIQUE CHECK(length(a)<11),"
@@ -430,7 +429,11 @@ def test_a_call_of_a_date_function_costs_many_steps():
 def test_printf_makes_no_huge_text(box, case):
     box.check("", "SELECT 1")
     start = time.monotonic()
-    assert box.check("", f"SELECT length(printf({case}))").reason in ("timeout", None)
+    assert box.check("", f"SELECT length(printf({case}))").reason in (
+        "timeout",
+        "always_empty",
+        None,
+    )
     assert time.monotonic() - start < 1
 
 
@@ -743,6 +746,7 @@ ALBUMS = "CREATE TABLE a (t TEXT, m INT, f INT); INSERT INTO a VALUES ('x', 5, N
     [
         ("SELECT MAX(m) FROM a WHERE t = 'no such album'", "always_empty"),
         ("SELECT MAX(m), MIN(m) FROM a WHERE m > 99999999", "always_empty"),
+        ("SELECT sum(m) FROM a WHERE t = 'no such'", "always_empty"),
         ("SELECT f FROM a WHERE m = 5", None),
         ("SELECT NULL FROM a", None),
         ("SELECT COUNT(*) FROM a WHERE m > 99999999", None),
