@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import inspect
 from collections.abc import Mapping
 from datetime import date, time
 from decimal import Decimal
@@ -31,7 +32,8 @@ __all__ = [
 # Raise it when the same recipe would give other data than before: ids and recipe hashes all change.
 HASH_VERSION = 1
 
-# A field of this name never changes the data, whichever step or teacher has it.
+# Fields of a teacher that never change the data. All fields of a step count: what a step means by
+# `timeout` is not ours to guess.
 EXCLUDED = {
     "api_key_env": "names a secret, is not a part of the data",
     "base_url": "the same model may be served elsewhere",
@@ -68,18 +70,12 @@ def content_sha256(path: str | Path) -> str:
 def identity(thing: object) -> Any:  # noqa: ANN401  any JSON value
     """Returns the JSON value that identifies a step, a teacher or a plain value.
 
-    A dataclass counts by its name and fields, less those in `EXCLUDED`. A path
-    counts by the bytes of the file or of the folder's files, so that a moved project keeps its
-    identity.
+    A step counts by its name, its fields and, if it is not one of ours, its code; a teacher by its
+    fields, less those in `EXCLUDED`. A path counts by the bytes of the file or of the folder's
+    files, so that a moved project keeps its identity.
     """
     if dataclasses.is_dataclass(thing) and not isinstance(thing, type):
-        fields: dict[str, Any] = {}
-        for spec in dataclasses.fields(thing):
-            value = getattr(thing, spec.name)
-            if spec.name not in EXCLUDED:
-                fields[spec.name] = identity(value)
-        name = getattr(type(thing), "step_name", type(thing).__name__)
-        return {"name": name, "fields": fields}
+        return _dataclass(thing)
     if isinstance(thing, Mapping):
         return {str(key): identity(value) for key, value in thing.items()}
     if isinstance(thing, list | tuple):
@@ -94,6 +90,31 @@ def identity(thing: object) -> Any:  # noqa: ANN401  any JSON value
         there = thing.is_path and Path(thing).exists()
         return {"sha256": content_sha256(thing)} if there else str(thing)
     return thing
+
+
+def _dataclass(thing: Any) -> dict[str, Any]:  # noqa: ANN401  any instance of a dataclass
+    cls: type = type(thing)
+    step_name = getattr(cls, "step_name", None)
+    names = [spec.name for spec in dataclasses.fields(thing)]
+    if step_name is None:
+        counted = [name for name in names if name not in EXCLUDED]
+        return {"name": cls.__name__, "fields": {n: identity(getattr(thing, n)) for n in counted}}
+    whole = {"name": step_name, "fields": {n: identity(getattr(thing, n)) for n in names}}
+    # Our own steps change with the package's version, which the recipe has.
+    return whole if cls.__module__.startswith("datakit.") else {**whole, "code": _code(cls)}
+
+
+@lru_cache(maxsize=1024)
+def _code(cls: type) -> str:
+    """Returns the hash of a class's source, so that an edited cell of a notebook runs again."""
+    try:
+        source = inspect.getsource(cls).encode()
+    except (OSError, TypeError):
+        verb = inspect.unwrap(getattr(cls, getattr(cls, "step_verb", "__init__")))
+        code = getattr(verb, "__code__", None)
+        plain = [each for each in getattr(code, "co_consts", ()) if not inspect.iscode(each)]
+        source = getattr(code, "co_code", b"") + repr(plain).encode()
+    return hashlib.blake2b(source, digest_size=8).hexdigest()
 
 
 def source_id(record: Record, occurrence: int) -> str:

@@ -40,7 +40,9 @@ __all__ = [
 ]
 
 VERBS = ("make", "score", "check", "select", "revise", "read")
-_PASSED = {"llm", "resources"}
+# What a verb may ask for by name, beside its own argument.
+_PASSED = {"make": {"llm", "resources"}, "read": set[str]()}
+_RESOURCES = {"resources"}
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -300,9 +302,13 @@ def _find_verb(cls: type, name: str) -> tuple[str, frozenset[str]]:
         raise StepError(f"{name}: a step has exactly one verb of {', '.join(VERBS)}; has {verbs}")
     parameters = list(inspect.signature(getattr(cls, verbs[0])).parameters)[1:]
     named = parameters if verbs[0] == "read" else parameters[1:]
-    unknown = sorted(set(named) - _PASSED)
+    passed = _PASSED.get(verbs[0], _RESOURCES)
+    unknown = sorted(set(named) - passed)
     if unknown:
-        raise StepError(f"{name}: {verbs[0]} asks for {unknown}; there are {sorted(_PASSED)}")
+        there = ", ".join(sorted(passed)) or "nothing"
+        raise StepError(f"{name}: {verbs[0]} asks for {', '.join(unknown)}; there is {there}.")
+    if verbs[0] == "make" and not inspect.iscoroutinefunction(cls.make):  # type: ignore[attr-defined]
+        raise StepError(f"{name}: make must be async: async def make(self, seeds, llm).")
     return verbs[0], frozenset(named)
 
 

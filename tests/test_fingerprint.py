@@ -113,3 +113,20 @@ def test_ids():
         made_id(Fields(pair=(2, 2.0)), ("a",), ("k",), 0),
     }
     assert len(ids) == 7
+
+
+def test_all_fields_of_a_step_count_and_so_does_its_code():
+    def made(seconds, body):
+        namespace = {"__module__": "notebook", "check": body, "__annotations__": {"timeout": int}}
+        cls = unlisted("test.code")(type("Code", (), {**namespace, "timeout": 1}))
+        return identity(cls(timeout=seconds))
+
+    def one(self, record):
+        return None
+
+    def other(self, record):
+        return bool(record)
+
+    assert made(1, one) == made(1, one)
+    assert made(1, one) != made(2, one), "a step's timeout may change the data"
+    assert made(1, one) != made(1, other), "an edited cell is another step"

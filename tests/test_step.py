@@ -1,5 +1,6 @@
 """The contract of a step: one verb, checked fields, and what is told about them."""
 
+import asyncio
 import pickle
 import subprocess
 import sys
@@ -42,10 +43,16 @@ def made(**attributes):
 def test_one_verb(verb):
     given = () if verb == "read" else ("records",)
     does = (lambda self: ()) if verb == "read" else (lambda self, records: (records,))
+    if verb == "make":
+
+        async def does(self, records):
+            return (records,)
+
     cls = step("x.y")(made(**{verb: does}))
     assert verb_of(cls) == verb_of(cls()) == verb
     assert registry.find("x.y") is cls
-    assert call(cls(), *given, llm=1, resources=2) == given
+    told = call(cls(), *given, llm=1, resources=2)
+    assert (asyncio.run(told) if verb == "make" else told) == given
 
 
 @pytest.mark.parametrize(
@@ -59,9 +66,11 @@ def test_one_verb(verb):
         ({"check": "no function"}, r"exactly one verb"),
         (
             {"check": lambda self, record, llms: None},
-            r"^x\.y: check asks for \['llms'\]; there are \['llm', 'resources'\]$",
+            r"^x\.y: check asks for llms; there is resources\.$",
         ),
-        ({"read": lambda self, path: None}, r"^x\.y: read asks for \['path'\]"),
+        ({"read": lambda self, path: None}, r"^x\.y: read asks for path; there is nothing\."),
+        ({"check": lambda self, record, llm: None}, r"^x\.y: check asks for llm; there is"),
+        ({"make": lambda self, seeds, llm: []}, r"^x\.y: make must be async"),
     ],
 )
 def test_classes_that_are_no_step(attributes, message):

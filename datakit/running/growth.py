@@ -21,6 +21,7 @@ from datakit.record import Record, digest
 from datakit.running.flow import Flow
 from datakit.running.making import finished, make_records
 from datakit.running.pipeline import Pipeline
+from datakit.step import Resources
 
 __all__ = ["Growth", "Progress", "grow"]
 
@@ -91,12 +92,30 @@ def grow(
         runner: Runs the requests of a round.
         tell: Called as requests are answered.
     """
+    resources = Resources()
+    try:
+        return _grow(pipeline, flow, seeds, clients, runner, tell, resources)
+    finally:
+        resources.close()
+
+
+def _grow(
+    pipeline: Pipeline,
+    flow: Flow,
+    seeds: Sequence[Record],
+    clients: Mapping[int, Client],
+    runner: _Runner,
+    tell: Callable[[Progress], None],
+    resources: Resources,
+) -> Growth:
     growth = Growth(made={place: [] for place in clients})
     taken = {seed.id for seed in seeds}
     flow.run(seeds, growth.made)
     kept, asked, dry, dry_since = 0, 0, 0, 0
     while True:
-        state = _Round(pipeline, growth.rounds, _pool(flow), flow.seed_ids, clients, tell)
+        state = _Round(
+            pipeline, growth.rounds, _pool(flow), flow.seed_ids, resources, clients, tell
+        )
         state.kept, state.made = kept, sum(map(len, growth.made.values()))
         state.size = _size(pipeline, kept, asked)
         asked += state.size
@@ -174,11 +193,13 @@ class _Round:
         number: int,
         pool: Sequence[Record],
         seeds: frozenset[str],
+        resources: Resources,
         clients: Mapping[int, Client],
         tell: Callable[[Progress], None],
     ) -> None:
         self.kept = self.made = 0
         self.size = pipeline.round_size
+        self.resources = resources
         self.committed: dict[int, list[Record | Rejected]] = {place: [] for place in clients}
         self._pipeline = pipeline
         self._number = number
@@ -227,7 +248,7 @@ class _Round:
         seed = int(digest([self._pipeline.random_seed, step.step_name, where], size=4), 16) >> 1
         llm = LLM(self._clients[place], where, ordinal, seed, self._seeds)
         try:
-            made = await make_records(step, list(self._pool.values()), llm)
+            made = await make_records(step, list(self._pool.values()), llm, self.resources)
         except RequestError as error:
             self._refused.append(error)
             empty = Record.from_parents((), instruction="")

@@ -11,7 +11,7 @@ from datakit.llm.client import LLM
 from datakit.outcome import Rejected
 from datakit.record import Record
 from datakit.running.local import StepFailedError
-from datakit.step import call
+from datakit.step import Resources, call
 
 __all__ = ["finished", "joint_license", "make_records"]
 
@@ -22,6 +22,7 @@ async def make_records(
     step: Any,  # noqa: ANN401
     pool: Sequence[Record],
     llm: LLM,
+    resources: Resources,
 ) -> list[Record | Rejected]:
     """Calls a `make` step.
 
@@ -29,7 +30,7 @@ async def make_records(
         StepFailedError: If it raises an error of its own.
     """
     try:
-        return list(await call(step, pool, llm=llm))
+        return list(await call(step, pool, llm=llm, resources=resources))
     except DatakitError:
         raise
     except Exception as error:

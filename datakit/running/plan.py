@@ -16,6 +16,7 @@ from datakit.llm.teacher import Teacher
 from datakit.record import Record
 from datakit.running.making import make_records
 from datakit.running.pipeline import Pipeline
+from datakit.step import Resources
 
 __all__ = ["History", "Plan", "make_plan"]
 
@@ -147,7 +148,7 @@ def _requests(pipeline: Pipeline, place: int, seeds: Sequence[Record]) -> list[R
     found = []
     for ordinal in range(min(8, pipeline.round_size)):
         try:
-            asyncio.run(make_records(step, seeds, _Probe(ordinal, teacher, ids)))
+            asyncio.run(make_records(step, seeds, _Probe(ordinal, teacher, ids), Resources()))
         except _Asked as asked:
             found.append(asked.request)
     return found
