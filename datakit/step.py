@@ -326,7 +326,7 @@ def call(thing: object, *args: object, **have: object) -> Any:  # noqa: ANN401  
 
 def parameters(cls: type) -> list[dict[str, Any]]:
     """Returns name, JSON Schema, text and default of each field of a validated class."""
-    texts = _args_section(inspect.getdoc(cls) or "")
+    texts = args_section(inspect.getdoc(cls) or "")
     hints = hints_of(cls)
     rows = []
     for spec in dataclasses.fields(cls):
@@ -360,7 +360,8 @@ def _schema_hook(kind: type) -> dict[str, Any]:
     return {"type": "string"} if path_type(kind) else {}
 
 
-def _args_section(doc: str) -> dict[str, str]:
+def args_section(doc: str) -> dict[str, str]:
+    """Returns the text of each argument in a docstring's `Args:`."""
     lines = iter(doc.partition("Args:\n")[2].splitlines())
     texts: dict[str, str] = {}
     name = ""

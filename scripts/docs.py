@@ -1,20 +1,29 @@
-"""Writes docs/steps.md and docs/commands.md from the code; `--check` only compares."""
+"""Writes the pages of docs/ that repeat the code from it; `--check` only compares."""
 
 from __future__ import annotations
 
 import argparse
 import importlib
+import inspect
 import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from datakit import registry
 from datakit.cli.catalog import kind
 from datakit.cli.main import COMMANDS, _Parser, common
-from datakit.step import describe
+from datakit.llm.teacher import Teacher
+from datakit.running.pipeline import Pipeline
+from datakit.step import args_section, describe, parameters
 
 ROOT = Path(__file__).resolve().parent.parent / "docs"
+PIPELINE = """Paths are relative to the pipeline's file. A step is written as it is called:
+`- filter.length: {min_chars: 20}`, or by its name alone. `seeds:` and `source:` take a path, or a
+source with its own keys: `{source.jsonl: {path: data.csv, fields: {instruction: question}}}`.
+Rounds are finished once they are begun, so a run may keep a few more than `target`.
+"""
 NOTE = "<!-- Written by `make docs` from the code; do not edit. -->\n\n"
 
 
@@ -28,13 +37,29 @@ def steps() -> str:
         text = row["doc"].partition("\nArgs:")[0].strip()
         parts.append(f"\n## {row['name']}\n\nVerb: `{row['verb']}`. {text}\n")
         if row["parameters"]:
-            parts.append("\n| key | type | default | |\n| --- | --- | --- | --- |\n")
-        for each in row["parameters"]:
-            default = "required" if each["required"] else f"`{json.dumps(each['default'])}`"
-            if len(default) > 60:
-                default = "see the source"
-            cells = (f"`{each['name']}`", kind(each["schema"]), default, each["text"])
-            parts.append("| " + " | ".join(cell.replace("|", "or") for cell in cells) + " |\n")
+            parts.append(_keys(row["parameters"]))
+    return "".join(parts)
+
+
+def _keys(rows: Sequence[dict[str, Any]]) -> str:
+    parts = ["\n| key | type | default | |\n| --- | --- | --- | --- |\n"]
+    for each in rows:
+        default = "required" if each["required"] else f"`{json.dumps(each['default'])}`"
+        if len(default) > 60:
+            default = "see the source"
+        cells = (f"`{each['name']}`", kind(each["schema"]), default, each["text"])
+        parts.append("| " + " | ".join(cell.replace("|", "or") for cell in cells) + " |\n")
+    return "".join(parts)
+
+
+def pipeline() -> str:
+    """Returns the page of a pipeline's keys."""
+    parts = [NOTE, "# A pipeline\n\n", PIPELINE, "\n| key | |\n| --- | --- |\n"]
+    for name, text in args_section(inspect.getdoc(Pipeline) or "").items():
+        if name not in ("teachers", "recipe"):
+            parts.append(f"| `{name}` | {text} |\n")
+    parts += ["\n## teacher\n\nA step that makes records may have its own.\n"]
+    parts.append(_keys(parameters(Teacher)))
     return "".join(parts)
 
 
@@ -82,10 +107,14 @@ def _table(parser: argparse.ArgumentParser) -> str:
     return "".join(rows)
 
 
+def _pages() -> list[tuple[str, str]]:
+    return [("pipeline.md", pipeline()), ("steps.md", steps()), ("commands.md", commands())]
+
+
 def main() -> int:
     """Writes the pages, or says which are out of date."""
     old = []
-    for name, text in (("steps.md", steps()), ("commands.md", commands())):
+    for name, text in _pages():
         path = ROOT / name
         if "--check" in sys.argv:
             if not path.is_file() or path.read_text(encoding="utf-8") != text:
