@@ -25,6 +25,7 @@ from typing import Any
 __all__ = [
     "BudgetError",
     "DatakitError",
+    "DatakitWarning",
     "InputError",
     "MissingExtraError",
     "MissingKeyError",
@@ -133,6 +134,10 @@ class RequestError(ProviderError):
 
     def __reduce__(self) -> tuple[type[RequestError], tuple[Any, ...]]:
         return type(self), (self.problems, self.reason)
+
+
+class DatakitWarning(UserWarning):
+    """Something that a user should know, though the work goes on."""
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -16,6 +16,10 @@ from datakit.errors import HIDDEN, visible
 __all__ = ["Command", "Console", "command", "counted", "one_line", "visible"]
 
 
+# Where nothing can be painted over, a line of progress comes this often at most.
+_PLAIN_SECONDS = 15
+
+
 class Command:
     """A command: how its arguments are declared, and what it does with them."""
 
@@ -90,11 +94,12 @@ class Console:
         """Prints progress: one line painted again and again, or a plain line at its end."""
         if self.quiet:
             return
+        now = time.monotonic()
         if not self.live:
-            if last:
+            if last or now - self._painted > _PLAIN_SECONDS:
+                self._painted = now
                 sys.stderr.write(text + "\n")
             return
-        now = time.monotonic()
         if last or now - self._painted > 0.1:
             self._painted, self._line = now, True
             sys.stderr.write(f"\r{text}\x1b[K")

@@ -8,11 +8,19 @@ import importlib
 import os
 import re
 import sys
+import warnings
 from collections.abc import Sequence
 from importlib.metadata import entry_points
 from typing import NoReturn
 
-from datakit.errors import DatakitError, InputError, ProviderError, did_you_mean, visible
+from datakit.errors import (
+    DatakitError,
+    DatakitWarning,
+    InputError,
+    ProviderError,
+    did_you_mean,
+    visible,
+)
 
 __all__ = ["COMMANDS", "GROUP", "main"]
 
@@ -88,6 +96,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+    # Ours are told in a plain line; those of libraries are not the user's business.
+    warnings.simplefilter("ignore")
+    warnings.simplefilter("always", DatakitWarning)
+    warnings.showwarning = lambda message, *_, **__: _say(str(message))
     try:
         code = _command(words)
         sys.stdout.flush()

@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from datakit.errors import StoreError
+from datakit.errors import DatakitWarning, StoreError
 from datakit.llm.request import Request, Response
 from datakit.record import digest
 
@@ -62,7 +62,7 @@ class ResponseLog:
         self._end = self._index()
         if self.damaged:
             text = f"{path}: {self.damaged} damaged lines; what they held is asked again."
-            warnings.warn(text, stacklevel=2)
+            warnings.warn(text, DatakitWarning, stacklevel=2)
 
     def _index(self) -> int:
         self._file.seek(0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -91,10 +92,10 @@ class Flow:
                 passed = self._mapping(place, source)
             stream = clock.charge(place, self._leaving(self.rows[place], passed))
         self._finish(stream)
-        for place, row in enumerate(self.rows):
+        for place, row in enumerate(self.rows[: len(self.steps)]):
             self._seconds[place] = self._seconds.get(place, 0.0) + clock.seconds[place]
             row.seconds = self._seconds[place]
-        balance(self.rows, first.count, len(self.kept) + len(self.excluded))
+        balance(self.rows, first.count, len(self.kept))
         return first.count
 
     def charge(self, places: Iterable[int], seconds: float) -> None:
@@ -127,6 +128,10 @@ class Flow:
         # Step by step: how far steps read ahead of each other depends on the machine.
         for spool in self._drops:
             self.dropped.take_over(spool)
+        if not self._keep_seeds:
+            left = Counter({"seed": len(self.excluded)} if self.excluded else {})
+            taken = len(self.kept) + len(self.excluded)
+            self.rows.append(Row("include_seeds", taken, 0, len(self.kept), left))
         for record in self.excluded:
             self.dropped.append_dropped(record, "include_seeds", Drop("seed"))
         self.dropped.close()

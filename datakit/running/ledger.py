@@ -18,6 +18,8 @@ T = TypeVar("T")
 class LedgerError(DatakitError):
     """Records were lost or invented: a fault of datakit or of a step, never of the user."""
 
+    exit_code = 70
+
 
 @dataclass
 class Row:

@@ -19,7 +19,7 @@ from datakit.record import Record
 from datakit.running.flow import Flow
 from datakit.running.growth import Growth
 from datakit.running.pipeline import Pipeline
-from datakit.step import FilePath, FileRef
+from datakit.step import FilePath, FileRef, verb_of
 
 __all__ = ["manifest"]
 
@@ -71,6 +71,8 @@ def manifest(
         "parents": [],
         "seeds": start if pipeline.seeds is not None else None,
         "sources": [start] if pipeline.source is not None else [],
+        "limit": pipeline.limit,
+        "steps": [_step(step) for step in pipeline.steps],
         "inputs": list(_inputs(pipeline)),
         "funnel": [row.to_json() for row in flow.rows],
         "cost": _cost(totals, all(pipeline.teacher_of(at).has_price for at in pipeline.makers)),
@@ -86,6 +88,22 @@ def manifest(
         "ended": ended,
         "interrupted": "budget" if ended == "budget" else None,
     }
+
+
+def _step(step: Any) -> dict[str, Any]:  # noqa: ANN401
+    """Returns a step with all its values, defaults too, as it ran."""
+    fields = {spec.name: _told(getattr(step, spec.name)) for spec in dataclasses.fields(step)}
+    return {"step": step.step_name, "verb": verb_of(step), "fields": fields}
+
+
+def _told(value: object) -> object:
+    if isinstance(value, FilePath | FileRef):
+        return PurePath(value).name if value.is_path else str(value)
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_told(each) for each in value]
+    if isinstance(value, Mapping):
+        return {str(key): _told(each) for key, each in value.items()}
+    return value if isinstance(value, str | int | float | bool | None) else str(value)
 
 
 def _inputs(pipeline: Pipeline) -> Iterator[dict[str, str]]:
