@@ -6,6 +6,7 @@ import itertools
 import multiprocessing
 import os
 import threading
+import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -25,6 +26,8 @@ __all__ = ["Engine", "LocalEngine", "StepFailedError"]
 _BATCH = 256
 # Below this many records, starting processes costs more than they save.
 _FEW = 2_048
+# Seconds per record below which sending a record to another process costs more than its step.
+_CHEAP = 100e-6
 
 
 # What each verb may say of a record.
@@ -64,44 +67,57 @@ class LocalEngine:
     """
 
     def __init__(self, workers: int | None = None, *, few: int = _FEW) -> None:
-        self.workers = workers or os.cpu_count() or 1
+        self.workers = workers or _cores()
         self._few = few
         self._resources = Resources()
+        self._pool: ProcessPoolExecutor | None = None
 
     def map(self, step: object, records: Iterable[Record]) -> Iterator[tuple[Record, Any]]:
         """Yields each record with what the step says of it, in the order of the records."""
         stream = iter(records)
-        head = list(itertools.islice(stream, self._few + 1))
-        everything = itertools.chain(head, stream)
-        if len(head) <= self._few or self.workers == 1:
-            for batch in _batched(everything):
-                yield from zip(batch, run_batch(step, batch, self._resources), strict=True)
-        else:
-            yield from self._pooled(step, everything)
+        count, spent = 0, 0.0
+        for batch in _batched(itertools.islice(stream, self._few)):
+            started = time.perf_counter()
+            outcomes = run_batch(step, batch, self._resources)
+            spent += time.perf_counter() - started
+            count += len(batch)
+            yield from zip(batch, outcomes, strict=True)
+        if self.workers > 1 and spent >= count * _CHEAP:
+            yield from self._pooled(step, stream)
+            return
+        for batch in _batched(stream):
+            yield from zip(batch, run_batch(step, batch, self._resources), strict=True)
 
     def _pooled(self, step: object, records: Iterable[Record]) -> Iterator[tuple[Record, Any]]:
-        # Not fork: the embedded model and torch have threads, which a forked child would miss.
-        context = multiprocessing.get_context("spawn")
         pickled = cloudpickle.dumps(step)
         waiting: deque[tuple[list[Record], Future[list[Any]]]] = deque()
-        with ProcessPoolExecutor(
-            self.workers, mp_context=context, initializer=_start_worker, initargs=(pickled,)
-        ) as pool:
-            try:
-                for batch in _batched(records):
-                    waiting.append((batch, pool.submit(_work, batch)))
-                    if len(waiting) > 2 * self.workers:
-                        done, future = waiting.popleft()
-                        yield from zip(done, future.result(), strict=True)
-                for done, future in waiting:
+        try:
+            for batch in _batched(records):
+                waiting.append((batch, self._workers().submit(_work, pickled, batch)))
+                if len(waiting) > 2 * self.workers:
+                    done, future = waiting.popleft()
                     yield from zip(done, future.result(), strict=True)
-            except BrokenProcessPool:
-                raise StepFailedError(
-                    f"{_name(step)}: a worker process died. Was it out of memory? A script that "
-                    'runs a pipeline needs: if __name__ == "__main__":'
-                ) from None
-            finally:
-                pool.shutdown(cancel_futures=True)
+            while waiting:
+                done, future = waiting.popleft()
+                yield from zip(done, future.result(), strict=True)
+        except BrokenProcessPool:
+            raise StepFailedError(
+                f"{_name(step)}: a worker process died. Was it out of memory? A script that "
+                'runs a pipeline needs: if __name__ == "__main__":'
+            ) from None
+        finally:
+            for _, future in waiting:
+                future.cancel()
+
+    def _workers(self) -> ProcessPoolExecutor:
+        """Returns the one pool that all steps share, since their streams run inside each other."""
+        if self._pool is None:
+            # Not fork: the embedded model and torch have threads, which a forked child would miss.
+            context = multiprocessing.get_context("spawn")
+            self._pool = ProcessPoolExecutor(
+                self.workers, mp_context=context, initializer=_start_worker
+            )
+        return self._pool
 
     def select(self, step: object, records: Iterable[Record]) -> dict[str, Drop]:
         """Returns the drops of a `select` step."""
@@ -113,6 +129,9 @@ class LocalEngine:
     def close(self) -> None:
         """Closes models and worker processes."""
         self._resources.close()
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+            self._pool = None
 
 
 def run_batch(step: object, batch: Sequence[Record], resources: Resources) -> list[Any]:
@@ -173,13 +192,13 @@ def _batched(records: Iterable[Record]) -> Iterator[list[Record]]:
         yield batch
 
 
-_worker: tuple[object, Resources] | None = None
+_worker: tuple[dict[bytes, object], Resources] | None = None
 
 
-def _start_worker(pickled: bytes) -> None:
+def _start_worker() -> None:
     global _worker
     resources = Resources()
-    _worker = (cloudpickle.loads(pickled), resources)
+    _worker = ({}, resources)
     Finalize(None, resources.close, exitpriority=10)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
@@ -192,6 +211,14 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _work(batch: list[Record]) -> list[Any]:
+def _work(pickled: bytes, batch: list[Record]) -> list[Any]:
     assert _worker is not None
-    return run_batch(_worker[0], batch, _worker[1])
+    steps, resources = _worker
+    if pickled not in steps:
+        steps[pickled] = cloudpickle.loads(pickled)
+    return run_batch(steps[pickled], batch, resources)
+
+
+def _cores() -> int:
+    # What this process may use, which in a container is less than what the machine has.
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

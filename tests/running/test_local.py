@@ -166,13 +166,15 @@ def test_a_worker_that_dies_is_a_plain_error():
         mapped(Dies(), workers=2, few=0)
 
 
-def test_a_stream_that_is_left_early_ends_its_workers():
+def test_streams_share_their_workers_which_end_with_the_engine():
     with closing(LocalEngine(2, few=0)) as engine:
-        stream = engine.map(Short(), iter(RECORDS * 20))
-        next(stream)
-        assert _children(os.getpid())
-        stream.close()
-        assert not _children(os.getpid())
+        inner = (record for record, _ in engine.map(Short(), iter(RECORDS * 20)))
+        outer = engine.map(Short(5), inner)
+        next(outer)
+        assert len(_children(os.getpid())) <= 2 + 1, "two workers, and what starts them"
+        outer.close()
+        assert len(list(engine.map(Short(), iter(RECORDS * 9)))) == 9 * len(RECORDS)
+    assert not _children(os.getpid())
 
 
 _FOREVER = """
