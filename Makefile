@@ -15,7 +15,7 @@ demo: $(VENV)/.demo
 	$(BIN)/datakit run pipelines/sql_demo.yaml
 
 test: $(VENV)/.dev
-	$(PYTEST) -n 2 --dist loadfile -m "not slow" --cov --cov-report=
+	$(PYTEST) -n 2 --dist loadfile -m "not slow" --cov --cov-report=term:skip-covered --no-cov-on-fail
 
 test-full: $(VENV)/.dev
 	$(PYTEST) -n 2 --dist loadfile -m slow
