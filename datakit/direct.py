@@ -43,16 +43,29 @@ class Result:
     funnel: list[dict[str, Any]]
 
 
-def apply(records: str | Iterable[Record | Mapping[str, Any]], steps: Sequence[Any]) -> Result:
+def apply(
+    records: str | Iterable[Record | Mapping[str, Any]],
+    steps: Sequence[Any],
+    *,
+    store: str | Path | None = None,
+    fields: Mapping[str, str] | None = None,
+) -> Result:
     """Runs steps over records, without a version.
 
     Args:
-        records: A file, a version's reference, records, or dictionaries with their fields.
+        records: A file, a version or its reference, records, or dictionaries with their fields.
         steps: Step objects, or YAML such as `"filter.length: {min_chars: 20}"`.
+        store: The folder of versions.
+        fields: Our fields to the file's, such as `{"instruction": "question"}`.
+
+    Raises:
+        InputError: If there is no step, or if the records cannot be read.
     """
+    if not steps:
+        raise InputError("no step is given.")
     built = [parse_step(step) if isinstance(step, str) else step for step in steps]
     with tempfile.TemporaryDirectory(prefix="datakit-") as work:
-        flow = sweep(open_input(records), built, Path(work))
+        flow = sweep(open_input(records, store=store, fields=fields), built, Path(work))
         dropped = []
         for row in _rows(flow.dropped.path):
             told = row.pop("dropped")

@@ -21,6 +21,12 @@ from datakit.store.manifest import packages as installed
 __all__ = ["plan", "run"]
 
 _BAR = 28
+_ENDS = {
+    "target": "target reached",
+    "max_candidates": "ended at max_candidates",
+    "novelty": "ended: the last rounds kept nothing new",
+    "budget": "ended at the budget",
+}
 
 
 def _run_args(parser: argparse.ArgumentParser) -> None:
@@ -177,8 +183,10 @@ def _told(done: Run, console: Console) -> None:
     if manifest["teachers"]:
         parts.append(_cost(manifest["cost"]))
         parts.append(f"{manifest['kept_made'] / max(1, made):.0%} of candidates kept")
-        parts.append(f"ended by {manifest['ended']}")
+        parts.append(_ENDS.get(manifest["ended"], ""))
     console.result("   ".join(parts))
+    if manifest["teachers"] and not manifest["kept_made"]:
+        console.result("Nothing that the teacher wrote was kept; the table says what became of it.")
     console.result()
     console.result(f"look   {version.report()}")
     console.result(f"next   datakit show {version.ref}")
