@@ -25,11 +25,11 @@ LATER = {
 }
 ALLOWED = {
     "import datakit": {
-        "datakit", "datakit.errors", "datakit.registry", "datakit.step",
+        "datakit", "datakit.errors", "datakit.fields", "datakit.registry", "datakit.step",
     },
     "from datakit.cli.main import main; main(['--help'])": {
-        "datakit", "datakit.cli", "datakit.cli.main", "datakit.errors", "datakit.registry",
-        "datakit.step",
+        "datakit", "datakit.cli", "datakit.cli.main", "datakit.errors", "datakit.fields",
+        "datakit.registry", "datakit.step",
     },
 }  # fmt: skip
 ALLOWED["from datakit.cli.main import main; main(['--version'])"] = ALLOWED[
