@@ -101,6 +101,7 @@ class LocalEngine:
                 done, future = waiting.popleft()
                 yield from zip(done, future.result(), strict=True)
         except BrokenProcessPool:
+            self._end_pool()
             raise StepFailedError(
                 f"{_name(step)}: a worker process died. Was it out of memory? A script that "
                 'runs a pipeline needs: if __name__ == "__main__":'
@@ -129,6 +130,9 @@ class LocalEngine:
     def close(self) -> None:
         """Closes models and worker processes."""
         self._resources.close()
+        self._end_pool()
+
+    def _end_pool(self) -> None:
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)
             self._pool = None
