@@ -25,8 +25,8 @@ from datakit.step import Resources
 
 __all__ = ["Growth", "Progress", "grow"]
 
-# There is nothing left to learn after so many rounds in a row, and so many candidates, of which
-# none was kept.
+# There is nothing left to learn after so many rounds in a row that made nothing at all, or that kept
+# nothing of so many candidates.
 _DRY_ROUNDS, _DRY_MADE = 3, 200
 
 
@@ -111,7 +111,7 @@ def _grow(
     growth = Growth(made={place: [] for place in clients})
     taken = {seed.id for seed in seeds}
     flow.run(seeds, growth.made)
-    kept, asked, dry, dry_since = 0, 0, 0, 0
+    kept, asked, dry, idle, dry_since = 0, 0, 0, 0, 0
     while True:
         state = _Round(
             pipeline, growth.rounds, _pool(flow), flow.seed_ids, resources, clients, tell
@@ -125,6 +125,7 @@ def _grow(
         for client in clients.values():
             client.sync()
         growth.rounds += 1
+        idle = 0 if any(state.committed.values()) else idle + 1
         for place, made in state.committed.items():
             growth.made[place] += _renumbered(made, taken)
         flow.run(seeds, growth.made)
@@ -134,7 +135,7 @@ def _grow(
         if stopped is not None:
             growth.ended, growth.message = "budget", str(stopped)
             return growth
-        barren = dry >= _DRY_ROUNDS and (total == dry_since or total - dry_since >= _DRY_MADE)
+        barren = idle >= _DRY_ROUNDS or (dry >= _DRY_ROUNDS and total - dry_since >= _DRY_MADE)
         if ended := _ended(pipeline, total, kept, barren):
             growth.ended = ended
             return growth

@@ -359,3 +359,16 @@ def test_seeds_that_are_left_out_teach_the_same(tmp_path):
     without, rest, _ = grown(tmp_path / "b", pipeline([Ask(), Twins()], include_seeds=False))
     assert with_seeds.made == without.made
     assert list(kept.kept) == [*SEEDS, *rest.kept]
+
+
+def test_a_step_that_dries_up_for_good_ends(tmp_path):
+    def few_then_none(seeds, llm):
+        return [seeds[0].child(output="x" * 99)] if llm.ordinal < 8 else []
+
+    def tell(progress):
+        assert progress.round < 20, "it goes on for ever"
+
+    asked = pipeline([maker(few_then_none), Short(9)], target=5)
+    growth, _, _ = grown(tmp_path, asked, tell=tell)
+    assert growth.ended == "novelty"
+    assert len(growth.made[0]) == 8
