@@ -25,8 +25,8 @@ from datakit.step import Resources
 
 __all__ = ["Growth", "Progress", "grow"]
 
-# There is nothing left to learn after so many rounds in a row that made nothing at all, or that kept
-# nothing of so many candidates.
+# There is nothing left to learn after so many rounds in a row that made nothing at all, or that
+# kept nothing of so many candidates.
 _DRY_ROUNDS, _DRY_MADE = 3, 200
 
 
