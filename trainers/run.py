@@ -1,0 +1,145 @@
+"""The record of a training: run.json, written at its start and at its end."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import time
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from datakit.errors import InputError
+from datakit.fingerprint import file_sha256
+from trainers.models import read_json
+
+__all__ = ["RUN_FILE", "Run", "hardware", "packages", "write_json"]
+
+RUN_FILE = "run.json"
+_SCHEMA = 1
+_PACKAGES = (
+    "datakit",
+    "torch",
+    "transformers",
+    "trl",
+    "peft",
+    "accelerate",
+    "bitsandbytes",
+    "datasets",
+)
+
+
+class Run:
+    """A training's folder and what run.json says of it.
+
+    Args:
+        path: The folder that `datakit train -o` wrote.
+
+    Raises:
+        InputError: If there is no run.json in it.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        if not (self.path / RUN_FILE).is_file():
+            raise InputError(f"{path}: has no {RUN_FILE}; it was not trained by datakit.")
+        self.facts: dict[str, Any] = read_json(self.path / RUN_FILE)
+
+    @property
+    def done(self) -> bool:
+        """Whether the training reached its end."""
+        return self.facts.get("status") == "done"
+
+    @property
+    def curves(self) -> dict[str, list[dict[str, float]]]:
+        """What was logged: `train` and `eval`, each a list of `{"step": ..., "loss": ...}`."""
+        curves: dict[str, list[dict[str, float]]] = self.facts.get("curves", {})
+        return curves
+
+    @property
+    def weights(self) -> dict[str, str]:
+        """SHA-256 of each file of weights, by its name."""
+        weights: dict[str, str] = self.facts.get("files", {})
+        return weights
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.path)!r}, {self.facts.get('method')}, {self.facts.get('status')})"
+
+
+def started(method: str, **facts: Any) -> dict[str, Any]:  # noqa: ANN401  JSON values
+    """Returns the first facts of a run."""
+    return {
+        "schema": _SCHEMA,
+        "method": method,
+        "status": "running",
+        "created": now(),
+        **facts,
+        "hardware": hardware(),
+        "packages": packages(),
+    }
+
+
+def now() -> str:
+    """Returns the time in UTC, to the second."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def packages() -> dict[str, str]:
+    """Returns the versions of the packages that a training depends on."""
+    found = {}
+    for name in _PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return {"python": platform.python_version(), **found}
+
+
+def hardware() -> dict[str, Any]:
+    """Returns what the training runs on."""
+    import torch
+
+    facts: dict[str, Any] = {
+        "machine": platform.machine(),
+        "cpus": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+    }
+    if torch.cuda.is_available():
+        facts["gpus"] = [torch.cuda.get_device_name(at) for at in range(torch.cuda.device_count())]
+    return facts
+
+
+def write_json(path: Path, value: dict[str, Any]) -> None:
+    """Writes a JSON file whole or not at all."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with open(draft, "w", encoding="utf-8") as file:
+            json.dump(value, file, indent=1, ensure_ascii=False, default=str)
+            file.write("\n")
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(draft, path)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written: {error.strerror or error}.") from None
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def weight_files(folder: Path) -> dict[str, str]:
+    """Returns the SHA-256 of each file of weights in a folder."""
+    return {path.name: file_sha256(path) for path in sorted(folder.glob("*.safetensors"))}
+
+
+class Clock:
+    """Seconds since it was made, by the wall and by the processor."""
+
+    def __init__(self) -> None:
+        self._wall, self._cpu = time.perf_counter(), time.process_time()
+
+    def seconds(self) -> dict[str, float]:
+        """Returns `seconds` and `cpu_seconds`, rounded."""
+        wall, cpu = time.perf_counter() - self._wall, time.process_time() - self._cpu
+        return {"seconds": round(wall, 1), "cpu_seconds": round(cpu, 1)}

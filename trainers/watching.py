@@ -1,0 +1,114 @@
+"""What goes on during a training: progress, figures that are no numbers, an orderly stop."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from typing import Any
+
+from transformers import TrainerCallback
+
+from datakit.errors import DatakitError, InputError
+
+__all__ = ["Progress", "StopOnNaN", "curves"]
+
+
+class StopOnNaN(TrainerCallback):  # type: ignore[misc]
+    """Ends a training whose loss or gradient is no number any more.
+
+    Args:
+        rate: The learning rate, for the message.
+    """
+
+    def __init__(self, rate: float) -> None:
+        self._rate = rate
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:  # noqa: ANN401
+        """Looks at what was logged."""
+        for name in ("loss", "grad_norm", "eval_loss"):
+            value = (logs or {}).get(name)
+            if value is not None and not math.isfinite(value):
+                raise InputError(
+                    f"step {state.global_step}: {name} is {value}. Lower --learning-rate (it is "
+                    f"{self._rate:g}) or --clip, or raise --warmup; the last checkpoint is from "
+                    "before."
+                )
+
+
+class Progress(TrainerCallback):  # type: ignore[misc]
+    """Tells how far a training is.
+
+    Args:
+        tell: Is given a line after every step, and whether it is the last.
+    """
+
+    def __init__(self, tell: Callable[[str, bool], None]) -> None:
+        self._tell = tell
+        self._began: float | None = None
+        self._first = 0
+        self._loss = ""
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ANN401
+        """Tells the step, the loss, and the time left."""
+        now = time.monotonic()
+        if self._began is None:
+            self._began, self._first = now, state.global_step
+        left = ""
+        done = state.global_step - self._first
+        if done:
+            seconds = (now - self._began) / done * (state.max_steps - state.global_step)
+            left = f"   {_duration(seconds)} left"
+        last = state.global_step >= state.max_steps
+        self._tell(f"step {state.global_step:,}/{state.max_steps:,}{self._loss}{left}", last)
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:  # noqa: ANN401
+        """Keeps the newest loss for the line."""
+        if logs and "loss" in logs:
+            self._loss = f"   loss {logs['loss']:.3f}"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+# What the Trainer adds to every line of its log, and no curve is made of.
+_NOISE = ("total_flos", "train_runtime", "train_samples_per_second", "train_steps_per_second")
+
+
+def curves(history: list[dict[str, Any]]) -> dict[str, list[dict[str, float]]]:
+    """Sorts the Trainer's log into `train` and `eval`, without the prefix `eval_`."""
+    train, held_out = [], []
+    for entry in history:
+        if any(name.startswith("eval_") for name in entry):
+            held_out.append({name.removeprefix("eval_"): value for name, value in entry.items()})
+        elif "train_runtime" not in entry:
+            train.append({name: value for name, value in entry.items() if name not in _NOISE})
+    return {"train": train, "eval": held_out}
+
+
+def plainly(error: BaseException, settings: Any) -> DatakitError | None:  # noqa: ANN401  Settings
+    """Returns the plain message for what a library raised in training, or None."""
+    text = " ".join(str(error).split())
+    if "out of memory" in text.lower() or isinstance(error, MemoryError):
+        steps = [f"--batch {max(1, settings.batch // 2)} --accumulate {settings.accumulate * 2}"]
+        if settings.batch == 1:
+            steps = [f"--max-length {max(64, settings.max_length // 2)}"]
+        if settings.checkpointing == "off":
+            steps.append("--checkpointing on")
+        if settings.quantize == "none":
+            steps.append("--quantize nf4")
+        return InputError(f"out of memory. Try, in this order: {'; '.join(steps)}. {text[:200]}")
+    if isinstance(error, OSError) and error.errno == 28:
+        where = error.filename or "the folder of the run"
+        return InputError(
+            f"{where}: no space is left for a checkpoint. Make room, or save less often "
+            "(--save-every); the same command with --resume goes on."
+        )
+    if "PytorchStreamWriter" in text or "No space left" in text:
+        return InputError(
+            "no space is left for a checkpoint. Make room; the same command with --resume goes on."
+        )
+    return None
