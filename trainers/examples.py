@@ -257,8 +257,10 @@ def _check(said: list[Message]) -> None:
         if each["role"] != ("user", "assistant")[at % 2]:
             text = f'"messages[{at + start}]" is of "{each["role"]}", where another one speaks.'
             raise _UnfitError("turns_do_not_alternate", text)
-    if said[-1]["role"] != "user":
-        raise _UnfitError("empty_prompt", "no turn of a user comes before the answer.")
+    if said[-1]["role"] == "system":
+        raise _UnfitError("empty_prompt", '"messages" has no turn of a user.')
+    if said[-1]["role"] == "assistant":
+        raise _UnfitError("turns_do_not_alternate", "it ends with two answers in a row.")
 
 
 def _same(text: str) -> str:

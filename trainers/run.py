@@ -64,6 +64,22 @@ class Run:
         weights: dict[str, str] = self.facts.get("files", {})
         return weights
 
+    def summary(self) -> list[str]:
+        """Returns the lines that a command prints at the end."""
+        result, cost = self.facts.get("result", {}), self.facts.get("cost", {})
+        lines = [
+            f"{self.path}   {self.facts['method']} of {self.facts['model']['given']}, "
+            f"{result.get('steps', 0):,} steps, {cost.get('tokens', 0):,} tokens, "
+            f"{cost.get('seconds', 0):,.0f} s"
+        ]
+        if "eval_loss" in result:
+            before, after = result["eval_loss_before"], result["eval_loss"]
+            lines.append(f"held-out loss {before:.3f} -> {after:.3f}")
+        lines += self.facts.get("watch", {}).get("warnings", [])
+        lines.append(f"look   {self.path / 'run.html'}")
+        lines.append(f"next   datakit eval {self.path} --task perplexity:FILE")
+        return lines
+
     def __repr__(self) -> str:
         return f"Run({str(self.path)!r}, {self.facts.get('method')}, {self.facts.get('status')})"
 
