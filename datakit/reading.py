@@ -10,6 +10,7 @@ from datakit.files import shown_path
 from datakit.fingerprint import source_id
 from datakit.record import Record
 from datakit.rows import Problems, Row, plain_row, read_rows
+from datakit.shapes import ShapeError, shaped
 from datakit.strict import kind_of, parse_object
 
 __all__ = ["identified", "parse_object", "plain_row", "read_records", "read_rows"]
@@ -17,6 +18,10 @@ __all__ = ["identified", "parse_object", "plain_row", "read_records", "read_rows
 
 def _record(row: dict[str, Any], where: str, fields: Mapping[str, str], answers: bool) -> Record:
     row = _renamed(row, where, fields)
+    try:
+        row = shaped(row)
+    except ShapeError as error:
+        raise RecordError(f"{where}: {error}") from None
     # Typed files have a null where a JSON line would have no key.
     row = {k: v for k, v in row.items() if v is not None or k not in ("input", "meta", "id")}
     needed = ("instruction", "output") if answers else ("instruction",)
@@ -82,6 +87,7 @@ def read_records(
 ) -> Iterator[Record]:
     """Yields the records of a file, each with an id that no other record of it has.
 
+    A line may also be a chat or a preference in a shape of other tools; see `datakit.shapes`.
     A text `id` of the file's own is kept if it is the first of its kind; else it moves to
     `meta.source_id`.
 

@@ -1,9 +1,9 @@
 """What a training step holds besides the model: activations, and the room that the loss takes.
 
 The count follows Korthikanti et al. 2022 (arXiv 2205.05198, section 4): for every operation of a
-layer, what its gradient needs is kept. Theirs is full training of GPT in 16 bits; here adapters on a
-frozen base are counted too, other widths and formats, kernels that keep no attention scores, and
-gated MLPs. Every term is a tensor that autograd keeps, none is fitted; `BACKWARD` alone is measured.
+layer, what its gradient needs is kept. Theirs is full training of GPT in 16 bits; here adapters on
+a frozen base are counted too, other widths and formats, kernels that keep no attention scores, and
+gated MLPs. Every term is a tensor that autograd keeps; `BACKWARD` alone is measured.
 
 The room of the loss is that of TRL's chunked one (trl/kernels/chunked_logprob.py, 1.16).
 """
@@ -62,19 +62,30 @@ def moment_bytes(shape: Shape, plan: Plan) -> int:
 
 
 def _moment(layer: Layer, shape: Shape, plan: Plan) -> int:
-    matrices = [matrix for block in layer.blocks for matrix in block.matrices]
+    # The last block goes first, and what it kept is free before the attention's turn.
+    kept = layer_bytes(layer, shape, plan) if plan.checkpointing else 0
+    later = 0
+    # Two gradients of the scores in fp32, when their 16-bit copy is gone already.
+    scores = 6 * plan.rows * shape.heads * plan.max_length**2 if plan.attention == "eager" else 0
+    for block in (each for each in layer.blocks if each.attention):
+        freed = sum(_mlp(each, plan) for each in layer.blocks if not each.attention) * plan.tokens
+        later = _gradients(block, plan) + scores - freed
+    return kept + max(later, *(_gradients(block, plan) for block in layer.blocks))
+
+
+def _gradients(block: Block, plan: Plan) -> int:
+    """What the backward pass of a block's hungriest linear layer needs for a moment."""
+    widest = max(matrix.inputs for matrix in block.matrices)
+    each = BACKWARD * widest * plan.tokens
     if plan.lora == "dora":
-        # The norm of base and adapter together: an identity in fp32 and bf16 goes through the adapter.
-        width = max(matrix.inputs + matrix.outputs for matrix in matrices)
-        each = BACKWARD * width * plan.tokens + 6 * max(m.inputs for m in matrices) ** 2
-    else:
-        each = BACKWARD * max(matrix.inputs for matrix in matrices) * plan.tokens
+        # The norm of base and adapter together: an identity goes through the adapter, in fp32 and
+        # 16 bits. And the magnitudes have gradients over the outputs.
+        each = BACKWARD * max(m.inputs + m.outputs for m in block.matrices) * plan.tokens
+        each += 6 * widest**2
     if plan.quantize == "nf4":
         # One matrix at a time is restored to 16 bits.
-        each += 2 * max(matrix.size for matrix in matrices)
-    if plan.attention == "eager":
-        each += 8 * plan.rows * shape.heads * plan.max_length**2
-    return each + (layer_bytes(layer, shape, plan) if plan.checkpointing else 0)
+        each += 2 * max(matrix.size for matrix in block.matrices)
+    return each
 
 
 def _closing(block: Block) -> Matrix:
@@ -91,7 +102,7 @@ def _linear(matrix: Matrix, plan: Plan) -> int:
         adapter = 2 if plan.autocast else plan.trained_bytes
         kept += plan.lora_r * adapter
         if plan.lora_dropout:
-            # On a GPU the mask is a byte, on a CPU a number; and the input is no other layer's any more.
+            # The mask: on a GPU a byte, on a CPU a number.
             kept += matrix.inputs * (1 if plan.device == "cuda" else plan.trained_bytes)
         if plan.lora == "dora":
             kept += matrix.outputs * (plan.compute_bytes + adapter)

@@ -15,6 +15,7 @@ from trainers.methods import Method, Rows
 from trainers.models import ModelRef
 from trainers.run import RUN_FILE, Clock, Run
 from trainers.settings import Settings
+from trainers.tracking import Tracked
 
 __all__ = ["Ear", "Job", "parameters"]
 
@@ -62,8 +63,9 @@ class Job:
             self.ear.say(f"{self.folder}: the training is done already.")
             return Run(self.folder)
         clock = Clock()
-        with quiet():
+        with quiet(), Tracked(self.folder, self.settings.report_to) as trackers:
             trainer = self._trainer()
+            trackers.follow(trainer)
             if trainer.is_world_process_zero():
                 self._write_dropped()
                 self._write()
@@ -71,6 +73,7 @@ class Job:
             if checkpoint:
                 self.ear.say(f"going on from {checkpoint.name}")
             result = self._train(trainer, checkpoint)
+            self.facts["trackers"] = trackers.places()
             self._save(trainer)
         self.facts |= {"status": "done", "finished": run.now()}
         self.facts["cost"] = self._cost(trainer, result, clock)

@@ -10,7 +10,7 @@ from typing import Any
 
 from datakit.errors import InputError
 from datakit.record import Record, digest
-from trainers import models, run
+from trainers import models, run, tracking
 from trainers.fitting import check_memory
 from trainers.job import Ear, Job
 from trainers.methods import Method, Rows, method_of
@@ -55,6 +55,7 @@ def fit(
         InputError: If data would be lost unsaid, if memory would not do, or if `out` is taken.
     """
     ear = ear or Ear()
+    tracking.check(settings.report_to)
     method = method_of(settings)
     folder = Path(out)
     ref = resolve(model)

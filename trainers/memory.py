@@ -1,19 +1,19 @@
 """How much memory a training will take, told before anything is loaded, and settings that fit.
 
-The estimate comes from the configuration alone (`trainers.parameters`, `trainers.activations`): a run
-that cannot fit is refused in a second, not after the download or in the hundredth step.
+The estimate comes from the configuration alone (`trainers.parameters`, `trainers.activations`): a
+run that cannot fit is refused in a second, not after the download or in the hundredth step.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from datakit.errors import InputError, MissingExtraError
+from datakit.errors import InputError
 from trainers.activations import loss_bytes, moment_bytes, stored_bytes
+from trainers.free import free_memory
 from trainers.parameters import Shape, shape
 from trainers.plan import CHANGES, Plan
 
@@ -22,12 +22,15 @@ if TYPE_CHECKING:
 
 __all__ = ["Estimate", "Plan", "estimate", "free_memory", "guard"]
 
-# Kept free besides the estimate, as a share of it. The estimate was measured to be up to 3 % low; a
-# GPU's allocator keeps blocks that no tensor fits into, and a later batch may be longer than any so far.
+# Kept free besides the estimate, as a share of it: what PyTorch allocates was measured to be up to
+# 1 % above the estimate, a process on a CPU up to 4 %, and a GPU's allocator keeps pieces into
+# which no tensor fits.
 MARGIN = 0.10
-# Of the matrix libraries, whatever the model. cuBLAS: 32 MiB for each stream on Hopper (PyTorch,
-# CUBLAS_WORKSPACE_CONFIG), two of them. A CPU: what oneDNN and glibc's allocator keep, measured.
-LIBRARY = {"cuda": 64 << 20, "cpu": 192 << 20}
+# What libraries keep, whatever the model. A GPU: cuBLAS takes 32 MiB for a stream on Hopper
+# (PyTorch's CUBLAS_WORKSPACE_CONFIG), less on others; room for two. A CPU: measured.
+LIBRARY = {"cuda": 64 << 20, "cpu": 128 << 20}
+# What of all that comes and goes a CPU's allocator (glibc's) does not give back: measured 15 to 25 %.
+UNRETURNED = {"cuda": 0.0, "cpu": 0.2}
 # Weights in one block of bitsandbytes: of NF4, of its scales, and of an 8-bit optimizer.
 NF4_BLOCK = 64
 SCALE_BLOCK = 256
@@ -48,7 +51,8 @@ class Estimate:
         activations: What the forward pass leaves for the backward pass.
         logits: Room of the loss.
         workspace: What the backward pass of one layer takes beyond the room of the loss, which is
-            free again by then; and what libraries keep.
+            free again by then.
+        overhead: What libraries keep, and on a CPU what its allocator does not give back.
         plan: The settings it is for.
         shape: The model it is for.
     """
@@ -61,6 +65,7 @@ class Estimate:
     activations: int
     logits: int
     workspace: int
+    overhead: int
     plan: Plan = field(repr=False)
     shape: Shape = field(repr=False)
 
@@ -83,6 +88,16 @@ class Estimate:
         """Bytes that have to be free: the total and a margin."""
         return round(self.total * (1 + MARGIN))
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the estimate does not know, in sentences."""
+        if not self.shape.experts:
+            return ()
+        return (
+            "This model mixes experts: the activations of an expert are counted as if it saw every "
+            "token, those of experts fused into one tensor not at all.",
+        )
+
     def table(self) -> str:
         """Returns the parts in gigabytes (10^9 bytes), a line each."""
         rows = [*self.parts.items(), ("total", self.total)]
@@ -96,8 +111,8 @@ def _gigabytes(size: int) -> str:
 def estimate(source: PretrainedConfig | PreTrainedModel | Shape, plan: Plan) -> Estimate:
     """Tells how much memory a training will take at its peak.
 
-    For a batch of the longest rows: shorter ones take less. Full fine-tuning without accumulation takes
-    somewhat less than told, as its gradients come while activations go.
+    For a batch of the longest rows: shorter ones take less. Full fine-tuning without accumulation
+    takes up to a fifth less than told, as its gradients come while activations go.
 
     Args:
         source: The model's configuration (nothing is loaded), or what `shape` gave for it.
@@ -111,16 +126,20 @@ def estimate(source: PretrainedConfig | PreTrainedModel | Shape, plan: Plan) -> 
     sizes = model.trained(lora=plan.lora, r=plan.lora_r)
     trained = sum(sizes) * plan.trained_bytes
     weights, quantisation = _weights(model, plan)
-    logits = loss_bytes(model, plan)
+    logits, activations = loss_bytes(model, plan), stored_bytes(model, plan)
+    workspace = max(0, moment_bytes(model, plan) - logits)
+    passing = logits + activations + workspace
     return Estimate(
         weights=weights * (2 if plan.full and plan.reference else 1),
         quantisation=quantisation,
         adapters=0 if plan.full else trained,
         gradients=trained,
         optimizer=sum(_states(size, plan) for size in sizes),
-        activations=stored_bytes(model, plan),
+        activations=activations,
         logits=logits,
-        workspace=max(0, moment_bytes(model, plan) - logits) + LIBRARY[plan.device],
+        workspace=workspace,
+        overhead=LIBRARY[plan.device]
+        + (round(UNRETURNED * passing) if plan.device == "cpu" else 0),
         plan=plan,
         shape=model,
     )
@@ -153,76 +172,6 @@ def _states(size: int, plan: Plan) -> int:
     return means * size * (plan.trained_bytes if own else 4)
 
 
-def free_memory(device: str, *, root: Path = Path("/")) -> int:
-    """Returns the bytes that a training can still take on a device.
-
-    Args:
-        device: `cuda`, `cuda:1`, or `cpu`: there the lower of what the machine has and what the control
-            group of this process, as a container sets it, still allows.
-        root: Where `proc` and `sys` are.
-
-    Raises:
-        MissingExtraError: If it is a GPU and torch is missing.
-    """
-    if device.startswith("cuda"):
-        try:
-            import torch
-        except ImportError:
-            raise MissingExtraError.of("torch", "train", "A GPU") from None
-        return int(torch.cuda.mem_get_info(torch.device(device))[0])
-    return min([_machine(root), *_groups(root)])
-
-
-def _machine(root: Path) -> int:
-    told = _numbers(root / "proc/meminfo")
-    if "MemAvailable:" in told:
-        return told["MemAvailable:"] * 1024
-    # Not Linux. accelerate, without which nothing trains, brings psutil.
-    import psutil
-
-    return int(psutil.virtual_memory().available)
-
-
-def _groups(root: Path) -> Iterator[int]:
-    """Gives what each control group around this process still allows (version 2 and 1)."""
-    try:
-        lines = (root / "proc/self/cgroup").read_text().splitlines()
-    except OSError:
-        return
-    for line in lines:
-        _, controllers, path = line.split(":", 2)
-        if controllers not in ("", "memory"):
-            continue
-        top = root / "sys/fs/cgroup" / controllers
-        names = ("memory.max", "memory.current", "inactive_file")
-        if controllers:
-            names = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
-        # Inside a container the group's own folder often is the top.
-        place = top / path.lstrip("/")
-        for folder in (place, *place.parents):
-            if folder.is_relative_to(top):
-                yield from _left(folder, *names)
-
-
-def _left(folder: Path, limit: str, used: str, reclaimable: str) -> Iterator[int]:
-    try:
-        most, now = (folder / limit).read_text(), (folder / used).read_text()
-    except OSError:
-        return
-    if most.strip().isdigit():
-        # Cached files count as used, but make room when it is needed.
-        cached = _numbers(folder / "memory.stat").get(reclaimable, 0)
-        yield max(0, int(most) - int(now) + cached)
-
-
-def _numbers(path: Path) -> dict[str, int]:
-    try:
-        lines = [line.split() for line in path.read_text().splitlines()]
-    except OSError:
-        return {}
-    return {line[0]: int(line[1]) for line in lines if len(line) > 1 and line[1].isdigit()}
-
-
 def guard(estimate: Estimate, free: int, *, what: str = "this training") -> None:
     """Lets a training pass that fits, and stops one that does not.
 
@@ -232,8 +181,8 @@ def guard(estimate: Estimate, free: int, *, what: str = "this training") -> None
         what: Words for it, such as the model's name.
 
     Raises:
-        InputError: If it does not fit: with the parts of the estimate, and settings that do fit, those
-            of the least harm first; each was estimated anew.
+        InputError: If it does not fit: with the parts of the estimate, and settings that do fit,
+            those of the least harm first; each was estimated anew.
     """
     if estimate.needed <= free:
         return
@@ -242,6 +191,7 @@ def guard(estimate: Estimate, free: int, *, what: str = "this training") -> None
         f"{_gigabytes(estimate.needed)} with a margin of {MARGIN:.0%}; "
         f"{_gigabytes(free)} are free.",
         estimate.table(),
+        *estimate.notes,
     ]
     found = list(_proposals(estimate, free))
     if found:
@@ -252,9 +202,11 @@ def guard(estimate: Estimate, free: int, *, what: str = "this training") -> None
 
 
 def _proposals(estimate: Estimate, free: int) -> Iterator[str]:
-    """Gives a line for each change that is enough alone; else one for the least that is together."""
+    """Gives a line for each change that is enough alone; else one of as few as are enough."""
     again = partial(_again, estimate.shape)
-    alone = [chain for change in CHANGES if (chain := _until(estimate.plan, [change.apply], again, free))]
+    alone = [
+        chain for change in CHANGES if (chain := _until(estimate.plan, [change.apply], again, free))
+    ]
     if not alone:
         chosen = list(range(len(CHANGES)))
         fits = _until(estimate.plan, [CHANGES[each].apply for each in chosen], again, free)
@@ -291,25 +243,17 @@ def _until(
 
 
 def _line(before: Plan, after: Plan, told: Estimate) -> str:
-    settings = ", ".join(
-        f"{each.name} {_word(getattr(after, each.name))}"
-        for each in fields(after)
-        if getattr(after, each.name) != getattr(before, each.name)
-    )
-    prices, plan = [], before
-    for change in CHANGES:
-        if _touches(change.apply(plan), before, after):
-            prices.append(change.price)
+    changed = _differences(before, after)
+    settings = ", ".join(f"{name} {_word(getattr(after, name))}" for name in changed)
+    steps = ((each.price, _differences(before, each.apply(before))) for each in CHANGES)
+    prices = [price for price, names in steps if names and set(names) <= set(changed)]
     return f"  {settings}: {_gigabytes(told.total)} ({'; '.join(prices)})"
 
 
-def _touches(changed: Plan, before: Plan, after: Plan) -> bool:
-    """Whether a change touches a field that differs between two plans."""
-    return any(
-        getattr(changed, each.name) != getattr(before, each.name) != getattr(after, each.name)
-        for each in fields(before)
-    )
+def _differences(one: Plan, other: Plan) -> list[str]:
+    names = (each.name for each in fields(one))
+    return [name for name in names if getattr(one, name) != getattr(other, name)]
 
 
 def _word(value: object) -> str:
-    return {True: "on", False: "off"}.get(value, str(value)) if isinstance(value, bool) else str(value)
+    return {True: "on", False: "off"}[value] if isinstance(value, bool) else str(value)

@@ -130,19 +130,17 @@ def skeleton(config: PretrainedConfig, *, task: str = "CAUSAL_LM") -> PreTrained
         own.num_labels, kind = 1, AutoModelForSequenceClassification
     try:
         with torch.device("meta"):
-            return kind.from_config(own, trust_remote_code=False)  # type: ignore[no-any-return]
+            return kind.from_config(own, trust_remote_code=False)
     except (ValueError, TypeError, AttributeError, KeyError, ImportError) as error:
         named = getattr(config, "model_type", "") or type(config).__name__
         text = str(error).strip().splitlines()
         raise InputError(
-            f"model_type {named!r}: this model cannot be built from its configuration, so its memory "
-            f"cannot be estimated: {text[0] if text else type(error).__name__}"
+            f"model_type {named!r}: this model cannot be built from its configuration, so its "
+            f"memory cannot be estimated: {text[0] if text else type(error).__name__}"
         ) from error
 
 
-def shape(
-    source: PretrainedConfig | PreTrainedModel | Shape, *, task: str = "CAUSAL_LM"
-) -> Shape:
+def shape(source: PretrainedConfig | PreTrainedModel | Shape, *, task: str = "CAUSAL_LM") -> Shape:
     """Returns what an estimate needs to know of a model.
 
     Args:
@@ -152,7 +150,7 @@ def shape(
     if isinstance(source, Shape):
         return source
     is_model = hasattr(source, "named_modules")
-    model: Any = source if is_model else skeleton(source, task=task)  # type: ignore[arg-type]
+    model: Any = source if is_model else skeleton(source, task=task)
     text = model.config.get_text_config()
     matrices = {matrix.name: matrix for matrix in _matrices(model)}
     sizes = tuple(parameter.numel() for parameter in model.parameters())
@@ -178,7 +176,8 @@ def _matrices(model: Any) -> Iterator[Matrix]:  # noqa: ANN401  any PreTrainedMo
 
     output = {id(model.get_output_embeddings())} | {
         # A score head is trained and saved as a whole.
-        id(getattr(model, name, None)) for name in ("score", "classifier")
+        id(getattr(model, name, None))
+        for name in ("score", "classifier")
     }
     for name, module in model.named_modules():
         if id(module) in output:
@@ -276,7 +275,7 @@ def parameters(
         source: A configuration, or a model without quantisation and adapter.
         lora: The adapter on all linear layers; `none` for full fine-tuning.
         r: Its rank.
-        saved_as: Format of what is saved: TRL saves adapters of a 4-bit model in bf16, others in fp32.
+        saved_as: Format on disk: TRL saves adapters of a 4-bit model in bf16, others in fp32.
     """
     model = shape(source)
     trainable = sum(model.trained(lora=lora, r=r))

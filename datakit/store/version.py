@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import html
-import itertools
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from datakit import families
 from datakit.errors import MissingExtraError, StoreError
 from datakit.record import Record, canonical
 
@@ -222,7 +222,8 @@ class Version:
             raise MissingExtraError.of("datasets", "hub", "to_datasets()") from None
         if split is None:
             return _dataset(Dataset, list(self.records()))
-        left, right = _families(list(self.records()), self.iter_dropped(), split)
+        gone = (record for record, _ in self.iter_dropped())
+        left, right = families.split(list(self.records()), gone, split)
         return _dataset(Dataset, left), _dataset(Dataset, right)
 
     def __repr__(self) -> str:
@@ -279,31 +280,3 @@ def _column(values: list[Any]) -> list[Any]:
 def _text(text: str) -> str:
     # Arrow holds UTF-8, which has no form for a lone surrogate.
     return text.encode("utf-8", "replace").decode()
-
-
-def _families(
-    records: list[Record],
-    dropped: Iterable[tuple[Record, object]],
-    split: tuple[float, float],
-) -> tuple[list[Record], list[Record]]:
-    home: dict[str, str] = {}
-
-    def root(id: str) -> str:
-        while home.setdefault(id, id) != id:
-            home[id] = id = home[home[id]]
-        return id
-
-    # A line goes on through those that were dropped: a revised record, a seed that is left out.
-    for record in itertools.chain(records, (record for record, _ in dropped)):
-        for parent in record.parents:
-            home[root(parent)] = root(record.id)
-    families: dict[str, list[Record]] = {}
-    for record in records:
-        families.setdefault(root(record.id), []).append(record)
-    left: list[Record] = []
-    right: list[Record] = []
-    wanted = len(records) * split[1] / sum(split)
-    for family in sorted(families.values(), key=len):
-        side = right if len(right) + len(family) <= wanted else left
-        side += family
-    return left, right

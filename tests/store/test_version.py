@@ -1,6 +1,5 @@
 import json
 import os
-import random
 
 import pytest
 from hypothesis import given
@@ -9,7 +8,6 @@ from hypothesis import strategies as st
 from datakit.errors import StoreError
 from datakit.record import Record
 from datakit.store import Store, Version
-from datakit.store.version import _families
 from store.making import published, record
 
 KEPT = [record("aaaa"), record("aabb", parents=["aaaa", "gone"]), record("cc", parents=["aabb"])]
@@ -125,43 +123,6 @@ def test_dropped_by_step_and_reason(version):
     assert len(version.dropped()) == 2
     assert len(version.dropped(step="filter.length", reason="too_short")) == 2
     assert version.dropped(step="filter.where") == version.dropped(reason="x") == []
-
-
-@st.composite
-def families(draw):
-    """Records with parents among those before them, some of which are dropped."""
-    count = draw(st.integers(1, 25))
-    every = []
-    for at in range(count):
-        parents = draw(st.lists(st.integers(0, max(0, at - 1)), max_size=2)) if at else []
-        every.append(
-            (record(f"r{at}", parents=[f"r{each}" for each in parents]), draw(st.booleans()))
-        )
-    return every
-
-
-@given(families(), st.sampled_from([(0.9, 0.1), (0.5, 0.5), (8, 2), (1, 0), (0, 1)]), st.randoms())
-def test_a_split_keeps_families_together(every, split, chance):
-    kept = [each for each, stays in every if stays]
-    dropped = [(each, {}) for each, stays in every if not stays]
-    left, right = _families(kept, dropped, split)
-    assert sorted(each.id for each in [*left, *right]) == sorted(each.id for each in kept)
-    assert len(right) <= len(kept) * split[1] / sum(split)
-    sides = {each.id: 0 for each in left} | {each.id: 1 for each in right}
-    roots = {}
-    for each, _ in every:
-        group = {each.id}.union(*(roots.get(parent, {parent}) for parent in each.parents))
-        for member in group:
-            roots[member] = group
-    for group in roots.values():
-        assert len({sides[member] for member in group if member in sides}) <= 1
-
-
-def test_a_long_line_of_children_is_no_trouble():
-    line = [record("r0"), *(record(f"r{at}", parents=[f"r{at - 1}"]) for at in range(1, 50_000))]
-    random.Random(0).shuffle(line)
-    left, right = _families(line, [], (0.5, 0.5))
-    assert (len(left), len(right)) == (50_000, 0)
 
 
 def test_to_datasets(tmp_path):

@@ -30,6 +30,7 @@ class _Node:
     role: str
     rank: int | None
     meta: dict[str, Any]
+    above: _Node | None = None
     replies: list[_Node] = field(default_factory=list)
 
     @property
@@ -91,17 +92,15 @@ def pairs(rows: Iterable[Row]) -> Iterator[Built]:
     roots, lost = _trees(rows)
     yield from lost
     for root in roots:
-        waiting = [[root]]
+        waiting = [root]
         while waiting:
-            path = waiting.pop()
-            node = path[-1]
+            node = waiting.pop()
             if node.role == "user":
-                yield _pair(path)
-            waiting += [[*path, each] for each in reversed(node.replies)]
+                yield _pair(node)
+            waiting += reversed(node.replies)
 
 
-def _pair(path: list[_Node]) -> Built:
-    node = path[-1]
+def _pair(node: _Node) -> Built:
     ranked = [each for each in node.replies if each.rank is not None]
     if len(ranked) < 2:
         text = f"{len(node.replies)} answers, {len(ranked)} of them ranked."
@@ -109,9 +108,12 @@ def _pair(path: list[_Node]) -> Built:
     best, worst = min(ranked, key=_rank), max(ranked, key=_rank)
     if best.rank == worst.rank:
         return node.where, Refused(node.id, "tie", f"all answers have the rank {best.rank}.")
-    meta = {**best.meta, "parents": [path[0].id]}
+    path = [node]
+    while path[-1].above is not None:
+        path.append(path[-1].above)
+    meta = {**best.meta, "parents": [path[-1].id]}
     id = f"{best.id}/{worst.id}"
-    return pair(best.where, _said(path), (best.text, worst.text), id, meta=meta)
+    return pair(best.where, _said(reversed(path)), (best.text, worst.text), id, meta=meta)
 
 
 def _rank(node: _Node) -> int:
@@ -137,7 +139,8 @@ def _trees(rows: Iterable[Row]) -> tuple[list[_Node], list[Built]]:
         if node.parent is None:
             roots.append(node)
         elif node.parent in nodes:
-            nodes[node.parent].replies.append(node)
+            node.above = nodes[node.parent]
+            node.above.replies.append(node)
     reached = {id(each) for each in _below(roots, lost)}
     for node in nodes.values():
         if id(node) not in reached:

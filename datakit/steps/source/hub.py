@@ -6,9 +6,10 @@ import logging
 from collections.abc import Iterator
 from typing import Any
 
-from datakit.errors import InputError, MissingExtraError
+from datakit.errors import DatakitError, InputError, MissingExtraError
 from datakit.reading import identified, plain_row
 from datakit.record import Record
+from datakit.rows import Row
 from datakit.step import step
 
 
@@ -39,6 +40,10 @@ class Hub:
             MissingExtraError: If `datasets` is not installed.
             InputError: If the dataset cannot be loaded.
         """
+        return identified(self.rows(), self.id, fields=self.fields, answers=self.answers)
+
+    def rows(self) -> Iterator[Row]:
+        """Returns the rows as they are, each with its place; errors as for `read`."""
         try:
             import datasets
         except ImportError:
@@ -51,13 +56,25 @@ class Hub:
                 self.id, self.config, split=self.split, revision=self.revision, streaming=True
             )
         except Exception as error:  # the library's own and those of the network are many
-            text = " ".join(str(error).split())[:300]
             raise InputError(
-                f"{self.id}: is no file here, and cannot be loaded from the hub: {text}"
+                f"{self.id}: is no file here, and cannot be loaded from the hub: {_why(error)}"
             ) from None
-        return identified(self._numbered(rows), self.id, fields=self.fields, answers=self.answers)
+        return self._numbered(rows)
 
-    def _numbered(self, rows: Any) -> Iterator[tuple[str, dict[str, Any]]]:  # noqa: ANN401
-        for number, row in enumerate(rows, 1):
-            where = f"{self.id}:{self.split}:{number}"
-            yield where, plain_row(row, where)
+    def _numbered(self, rows: Any) -> Iterator[Row]:  # noqa: ANN401
+        number = 0
+        try:
+            for row in rows:
+                number += 1
+                where = f"{self.id}:{self.split}:{number}"
+                yield where, plain_row(row, where)
+        except DatakitError:
+            raise
+        except Exception as error:  # as above, and of the files: the rows are streamed
+            raise InputError(
+                f"{self.id}:{self.split}: cannot be read after row {number:,}: {_why(error)}"
+            ) from None
+
+
+def _why(error: Exception) -> str:
+    return " ".join(str(error).split())[:300] or type(error).__name__

@@ -1,0 +1,105 @@
+"""A merged model answers as the adapter on its base does, or is not there."""
+
+import json
+
+import pytest
+from datakit.errors import InputError
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("peft")
+
+from trainers import merge as merging
+from trainers import models
+from trainers.merge import merge
+
+
+def logits(ref, ids):
+    with torch.no_grad():
+        return models.load_model(ref, device="cpu", dtype="float32")(input_ids=ids).logits
+
+
+def test_the_merged_model_is_the_adapter_on_its_base(tiny_adapter_dir, tiny_model_dir, tmp_path):
+    merged = merge(str(tiny_adapter_dir), tmp_path / "merged")
+    assert merged.kl_base > 1e-3 and merged.lost < 1e-4 and merged.same_top == 1
+    ids = torch.arange(40)[None]
+    ours = logits(models.resolve(str(tmp_path / "merged")), ids)
+    theirs = logits(models.resolve(str(tiny_adapter_dir)), ids)
+    base = logits(models.resolve(str(tiny_model_dir)), ids)
+    assert torch.allclose(ours, theirs, atol=1e-4)
+    assert not torch.allclose(ours, base, atol=1e-2)
+    told = json.loads((tmp_path / "merged" / "merge.json").read_text())
+    assert told["tolerance"] == 1e-4 and told["files"] == merged.files
+    assert models.load_tokenizer(models.resolve(str(tmp_path / "merged"))).chat_template
+
+
+def test_in_bfloat16_what_is_lost_is_measured(tiny_adapter_dir, tmp_path):
+    merged = merge(str(tiny_adapter_dir), tmp_path / "merged", dtype="bfloat16")
+    assert 0 < merged.lost < 0.05
+    assert models.load_config(models.resolve(str(tmp_path / "merged"))).dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize("fault", ["not merged", "destroyed"])
+def test_a_merge_that_went_wrong_leaves_nothing_behind(fault, tiny_adapter_dir, tmp_path, monkeypatch):
+    """The two ways in which merging into 4 bits fails, brought about here in what is saved."""
+    from peft.tuners.lora import LoraModel
+
+    own = LoraModel.merge_and_unload
+
+    def faulty(self, *args, **kwargs):
+        if fault == "not merged":
+            return self.unload()
+        model = own(self, *args, **kwargs)
+        for weight in model.parameters():
+            weight.data = weight.data.roll(1, 0)
+        return model
+
+    monkeypatch.setattr(LoraModel, "merge_and_unload", faulty)
+    with pytest.raises(InputError, match="is not the adapter on its base"):
+        merge(str(tiny_adapter_dir), tmp_path / "merged")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_nothing_is_ever_merged_into_four_bits(tiny_adapter_dir, tmp_path, monkeypatch):
+    asked = []
+    load = models.load_model
+    monkeypatch.setattr(
+        merging.models, "load_model", lambda *a, **k: asked.append(k) or load(*a, **k)
+    )
+    merge(str(tiny_adapter_dir), tmp_path / "merged")
+    assert asked and all("quantize" not in each for each in asked)
+
+
+def test_a_base_that_is_stored_in_four_bits_is_refused(tiny_model_dir, tiny_adapter_dir, tmp_path):
+    import shutil
+
+    base, adapter = tmp_path / "base", tmp_path / "adapter"
+    shutil.copytree(tiny_model_dir, base)
+    shutil.copytree(tiny_adapter_dir, adapter)
+    config = json.loads((base / "config.json").read_text())
+    config["quantization_config"] = {"quant_method": "bitsandbytes", "load_in_4bit": True}
+    (base / "config.json").write_text(json.dumps(config))
+    told = json.loads((adapter / "adapter_config.json").read_text())
+    told["base_model_name_or_path"] = str(base)
+    (adapter / "adapter_config.json").write_text(json.dumps(told))
+    with pytest.raises(InputError, match="is stored quantised"):
+        merge(str(adapter), tmp_path / "merged")
+
+
+def test_errors(tiny_adapter_dir, tiny_model_dir, tmp_path):
+    with pytest.raises(InputError, match="is no adapter"):
+        merge(str(tiny_model_dir), tmp_path / "merged")
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "taken" / "file").write_text("mine")
+    with pytest.raises(InputError, match="is there already"):
+        merge(str(tiny_adapter_dir), tmp_path / "taken")
+
+
+def test_another_base_than_it_was_trained_on_is_refused(tiny_adapter_dir, tiny_model_dir, tmp_path):
+    import shutil
+
+    adapter = tmp_path / "adapter"
+    shutil.copytree(tiny_adapter_dir, adapter)
+    facts = {"model": {"base": str(tiny_model_dir), "sha256": "another"}}
+    (adapter / "run.json").write_text(json.dumps(facts))
+    with pytest.raises(InputError, match="was trained on another model"):
+        merge(str(adapter), tmp_path / "merged")

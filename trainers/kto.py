@@ -1,0 +1,121 @@
+"""KTO: answers labelled good or bad, through TRL's KTOTrainer."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+from msgspec import Meta
+
+from datakit.step import validated
+from trainers.preferences import Preferences, as_dataset, reference_of
+from trainers.settings import lora_config
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+    from trl import KTOTrainer
+
+__all__ = ["KTO"]
+
+
+@validated
+class KTO(Preferences):
+    """Kahneman-Tversky optimisation (Ethayarajh et al. 2024, arXiv 2402.01306).
+
+    Good answers become likelier and bad ones less likely than by the reference, the model as it was
+    at the start, relative to how far it moved on prompts with answers of others; these are taken
+    from the same batch, so that rows are shuffled once and keep that order in every epoch.
+
+    Args:
+        beta: How dear it is to move away from the reference; higher stays nearer.
+        desirable_weight: Weight of good answers. With more good than bad answers (or the reverse)
+            weight times number should be 1 to 4/3 times as high for good ones (the paper's eq. 8).
+        undesirable_weight: Weight of bad answers.
+    """
+
+    method: ClassVar[str] = "kto"
+    adapter_rate: ClassVar[float] = 5e-5
+    full_rate: ClassVar[float] = 5e-6
+
+    beta: Annotated[float, Meta(gt=0)] = 0.1
+    desirable_weight: Annotated[float, Meta(gt=0)] = 1.0
+    undesirable_weight: Annotated[float, Meta(gt=0)] = 1.0
+
+    def __post_init__(self) -> None:
+        self.rules()
+        if self.batch < 2:
+            raise ValueError(
+                "batch: must be at least 2, as KTO compares with the other answers of the batch"
+            )
+        if self.lora_dropout:
+            raise ValueError("lora_dropout: the reference has none, so here it must be 0")
+
+    def __call__(
+        self,
+        model: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase,
+        train: Sequence[dict[str, Any]],
+        held_out: Sequence[dict[str, Any]] | None,
+        *,
+        folder: Path,
+        device: str,
+        steps: int,
+    ) -> KTOTrainer:
+        """Builds TRL's trainer.
+
+        Args:
+            model: The model; where it is a PEFT model already, its adapter is trained on, and a
+                frozen copy of that adapter is the reference.
+            tokenizer: Its tokenizer.
+            train: Rows of `prompt` and `completion`, lists of messages, and `label`.
+            held_out: Rows to evaluate on.
+            folder: Where checkpoints go.
+            device: `cpu` or `cuda`.
+            steps: Optimizer steps.
+        """
+        from trl import KTOConfig, KTOTrainer
+
+        from trainers.watching_pairs import watch_answers
+
+        args = KTOConfig(
+            output_dir=str(folder),
+            beta=self.beta,
+            desirable_weight=self.desirable_weight,
+            undesirable_weight=self.undesirable_weight,
+            max_length=self.max_length,
+            **self.arguments(total_steps=steps, device=device, held_out=held_out is not None),
+        )
+        adapter = None if hasattr(model, "peft_config") else lora_config(self)
+        rows = mixed(train, self.batch, self.seed)
+        test = None if held_out is None else mixed(held_out, self.batch, self.seed)
+        trainer = KTOTrainer(
+            model=model,
+            ref_model=reference_of(model, adapter),
+            args=args,
+            train_dataset=as_dataset(rows),
+            eval_dataset=as_dataset(test),
+            processing_class=tokenizer,
+            peft_config=adapter,
+        )
+        watch_answers(self, trainer, len(held_out or ()))
+        return self.finished(trainer, len(rows), len(test or ()), device)
+
+
+def mixed(rows: Sequence[dict[str, Any]], batch: int, seed: int) -> list[dict[str, Any]]:
+    """Returns rows in the order that KTO reads them.
+
+    TRL pairs each prompt with the answer before it in the batch, to see how far the model moved on
+    answers that do not belong to the prompt. The two answers of a pair must therefore not stay
+    side by side; and a last batch of one row, whose only other answer would be its own, gets the
+    first row for company.
+
+    Args:
+        rows: Rows.
+        batch: Rows of a batch.
+        seed: Of the order.
+    """
+    order = list(rows)
+    random.Random(seed).shuffle(order)
+    return order + order[:1] if len(order) % batch == 1 else order

@@ -1,0 +1,306 @@
+"""What training on preferences did, told on held-out pairs: not the loss alone, which can mislead.
+
+A margin grows when the chosen answer becomes likelier, but also when both become less likely and the
+rejected one more so; an accuracy can come from length; and what grows in training can fall on other
+pairs. So all of it is measured on the same held-out pairs at several steps, and said in words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from trainers import stats
+from trainers.stats import Interval
+
+__all__ = ["KL", "LIMITS", "Grown", "Held", "Reading", "Side", "report"]
+
+KL = (
+    "nats per token, by the estimator k3 = r - 1 - ln r with r = reference / trained probability "
+    "(Schulman 2020), over the tokens of the chosen held-out answers. The model did not write "
+    "these answers: it tells how far the model moved on them, not the KL over answers of its own."
+)
+
+
+@dataclass(frozen=True)
+class Limit:
+    """Where a warning begins.
+
+    Args:
+        value: The limit.
+        reason: Why it lies there.
+    """
+
+    value: float
+    reason: str
+
+
+LIMITS: Mapping[str, Limit] = {
+    "few_pairs": Limit(30, "of fewer pairs an accuracy of 0.7 is known to no better than 0.5 to 0.8"),
+    "chosen_shift": Limit(-1.0, "a nat: the chosen answer is then 2.7 times less likely"),
+    "lead_over_length": Limit(0.0, "the whole interval of the lead must lie over it"),
+    "margin_lost": Limit(0.0, "the whole interval of the change since the best step lies under it"),
+    "answers_grew": Limit(1.25, "a quarter; with so few prompts, less may be chance"),
+}
+
+# Edges of length of chosen / length of rejected.
+_BUCKETS = (
+    (0.5, "chosen is at most half as long"),
+    (0.9, "chosen is shorter"),
+    (1.1, "about equal (within 10 %)"),
+    (2.0, "chosen is longer"),
+    (float("inf"), "chosen is at least twice as long"),
+)
+
+
+@dataclass(frozen=True)
+class Side:
+    """The chosen or the rejected answers at one moment.
+
+    Args:
+        scores: Summed log-probability of each answer, in nats; of a reward model, its reward.
+        k3: See `KL`, summed over each answer's tokens; empty for a reward model.
+    """
+
+    scores: tuple[float, ...]
+    k3: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class Reading:
+    """All held-out answers at one step.
+
+    Args:
+        step: Optimizer steps until then.
+        chosen: The better answers.
+        rejected: The worse answers.
+        train_margin: Mean margin on training pairs since the reading before; None where unknown.
+    """
+
+    step: int
+    chosen: Side
+    rejected: Side
+    train_margin: float | None = None
+
+
+@dataclass(frozen=True)
+class Held:
+    """Held-out answers, and what they are compared with.
+
+    Args:
+        chosen_tokens: Tokens of each better answer.
+        rejected_tokens: Tokens of each worse answer.
+        paired: Whether the answers at one place are of one prompt.
+        beta: Scale of the implicit reward, beta times the change of the log-probability; None for a
+            reward model, whose scores are rewards.
+        reference: The reference's log-probabilities; None for a reward model.
+    """
+
+    chosen_tokens: tuple[int, ...]
+    rejected_tokens: tuple[int, ...]
+    paired: bool = True
+    beta: float | None = None
+    reference: Reading | None = None
+
+    def shifts(self, reading: Reading) -> tuple[list[float], list[float]]:
+        """Returns by how much each answer's score changed since the reference; chosen, rejected."""
+        if self.reference is None:
+            return list(reading.chosen.scores), list(reading.rejected.scores)
+        now = (reading.chosen, reading.rejected)
+        then = (self.reference.chosen, self.reference.rejected)
+        chosen, rejected = (
+            [x - y for x, y in zip(a.scores, b.scores, strict=True)]
+            for a, b in zip(now, then, strict=True)
+        )
+        return chosen, rejected
+
+    def margins(self, reading: Reading) -> list[float]:
+        """Returns reward of chosen less reward of rejected for each pair; none where none is one."""
+        if not self.paired:
+            return []
+        scale = 1.0 if self.beta is None else self.beta
+        return [scale * (a - b) for a, b in zip(*self.shifts(reading), strict=True)]
+
+    def margin(self, reading: Reading) -> float:
+        """Returns the mean margin; without pairs, the difference of the means."""
+        scale = 1.0 if self.beta is None else self.beta
+        chosen, rejected = self.shifts(reading)
+        return scale * (sum(chosen) / len(chosen) - sum(rejected) / len(rejected))
+
+
+@dataclass(frozen=True)
+class Grown:
+    """Greedy answers to held-out prompts, before and after.
+
+    Args:
+        before: Tokens of each answer.
+        after: Likewise.
+        most: Where answers were cut off.
+    """
+
+    before: tuple[int, ...]
+    after: tuple[int, ...]
+    most: int
+
+
+def report(held: Held, readings: Sequence[Reading], grown: Grown | None = None) -> dict[str, Any]:
+    """Returns what is written to run.json: figures by step, figures at the end, and warnings.
+
+    Args:
+        held: The held-out answers.
+        readings: By rising step; the last is the model that is saved.
+        grown: Lengths of greedy answers, if they were measured.
+    """
+    end = readings[-1]
+    told: dict[str, Any] = {
+        "pairs": len(held.chosen_tokens) if held.paired else 0,
+        "answers": len(held.chosen_tokens) + len(held.rejected_tokens),
+        "points": [_point(held, each) for each in readings],
+        "end": _end(held, end),
+    }
+    if held.reference is not None:
+        told["kl"] = KL
+    if held.paired:
+        told["by_length"] = _by_length(held, end)
+    if grown is not None:
+        told["greedy_answers"] = {
+            "tokens_before": grown.before,
+            "tokens_after": grown.after,
+            "cut_at": grown.most,
+        }
+    found = (
+        _few(held),
+        _displaced(held, end),
+        _length_alone(held, end),
+        _overfit(held, readings),
+        _grew(grown),
+    )
+    return told | {"warnings": [each for each in found if each]}
+
+
+def _point(held: Held, reading: Reading) -> dict[str, float | None]:
+    point: dict[str, float | None] = {"step": reading.step, "margin": held.margin(reading)}
+    if held.paired:
+        point["accuracy"] = stats.mean(_wins(held.margins(reading))).value
+    if held.reference is not None:
+        for name, shifts, tokens in zip(
+            ("chosen", "rejected"),
+            held.shifts(reading),
+            (held.chosen_tokens, held.rejected_tokens),
+            strict=True,
+        ):
+            point[f"{name}_shift"] = sum(shifts) / len(shifts)
+            point[f"{name}_shift_per_token"] = sum(shifts) / sum(tokens)
+        point["kl"] = sum(reading.chosen.k3) / sum(held.chosen_tokens)
+    return point | {"train_margin": reading.train_margin}
+
+
+def _end(held: Held, reading: Reading) -> dict[str, Any]:
+    told: dict[str, Interval] = {}
+    if held.reference is not None:
+        chosen, rejected = held.shifts(reading)
+        told |= {"chosen_shift": stats.mean(chosen), "rejected_shift": stats.mean(rejected)}
+    if held.paired:
+        margins = held.margins(reading)
+        told |= {"margin": stats.mean(margins), "accuracy": stats.mean(_wins(margins))}
+        for name, wins in _baselines(held).items():
+            told[name] = stats.mean(wins)
+    return {name: each.to_json() for name, each in told.items()}
+
+
+def _wins(margins: Sequence[float]) -> list[float]:
+    """Returns 1 where the chosen answer has the higher reward, 0 where the other has, 0.5 for a tie."""
+    return [0.5 if each == 0 else float(each > 0) for each in margins]
+
+
+def _baselines(held: Held) -> dict[str, list[float]]:
+    shorter = _wins(
+        [float(b - a) for a, b in zip(held.chosen_tokens, held.rejected_tokens, strict=True)]
+    )
+    return {"shorter_wins": shorter, "longer_wins": [1 - each for each in shorter]}
+
+
+def _by_length(held: Held, reading: Reading) -> list[dict[str, Any]]:
+    buckets: list[list[float]] = [[] for _ in _BUCKETS]
+    wins = _wins(held.margins(reading))
+    for a, b, win in zip(held.chosen_tokens, held.rejected_tokens, wins, strict=True):
+        ratio = a / b
+        at = next(at for at, (edge, _) in enumerate(_BUCKETS) if ratio <= edge)
+        # Twice as long, exactly, belongs to the last one as half as long does to the first.
+        buckets[min(at + (ratio == _BUCKETS[3][0]), len(_BUCKETS) - 1)].append(win)
+    return [
+        {"lengths": name, "pairs": len(found), "accuracy": stats.mean(found).to_json()}
+        for (_, name), found in zip(_BUCKETS, buckets, strict=True)
+        if found
+    ]
+
+
+def _few(held: Held) -> str:
+    count, least = len(held.chosen_tokens), LIMITS["few_pairs"].value
+    if not held.paired or count >= least:
+        return ""
+    return (
+        f"Only {count} held-out pairs were watched; under {least:.0f} an accuracy says little. "
+        "Hold out more."
+    )
+
+
+def _displaced(held: Held, reading: Reading) -> str:
+    if held.reference is None:
+        return ""
+    chosen, margin = stats.mean(held.shifts(reading)[0]), held.margin(reading)
+    clearly = chosen.high is not None and chosen.high < 0
+    if margin <= 0 or chosen.value >= LIMITS["chosen_shift"].value or not clearly:
+        return ""
+    return (
+        f"The margin rose to {margin:.2f}, yet the chosen answers became less likely, by "
+        f"{-chosen.value:.1f} nats each: the model moves away from both answers (likelihood "
+        "displacement, arXiv 2410.08847). Lower --learning-rate, take fewer steps, raise --beta, or "
+        "start from a model that was fine-tuned on the chosen answers."
+    )
+
+
+def _length_alone(held: Held, reading: Reading) -> str:
+    if not held.paired:
+        return ""
+    wins = _wins(held.margins(reading))
+    name, baseline = max(_baselines(held).items(), key=lambda item: sum(item[1]))
+    lead = stats.paired(baseline, wins)
+    if lead.low is None or lead.high is None or lead.low > LIMITS["lead_over_length"].value:
+        return ""
+    which = name.partition("_")[0]
+    return (
+        f"Accuracy {sum(wins) / len(wins):.2f} on held-out pairs; always choosing the {which} answer "
+        f"has {sum(baseline) / len(baseline):.2f}. The lead over that, {lead.low:+.2f} to "
+        f"{lead.high:+.2f}, may be none: what was learnt may be no more than length. See the "
+        "accuracy by length."
+    )
+
+
+def _overfit(held: Held, readings: Sequence[Reading]) -> str:
+    best, end = max(readings, key=held.margin), readings[-1]
+    before, after = best.train_margin or 0.0, end.train_margin
+    if best is end or not held.paired or after is None or after <= before:
+        return ""
+    lost = stats.paired(held.margins(best), held.margins(end))
+    if lost.high is None or lost.high >= LIMITS["margin_lost"].value:
+        return ""
+    return (
+        f"Since step {best.step} the margin grew in training, {before:.2f} to {after:.2f}, and fell "
+        f"on held-out pairs, {held.margin(best):.2f} to {held.margin(end):.2f}: overfitting. Take "
+        "fewer steps or more pairs, or let --evaluate-every and --patience stop it."
+    )
+
+
+def _grew(grown: Grown | None) -> str:
+    if grown is None:
+        return ""
+    before, after = sum(grown.before), sum(grown.after)
+    if after <= LIMITS["answers_grew"].value * before:
+        return ""
+    count = len(grown.before)
+    return (
+        f"Answers to {count} held-out prompts grew from {before / count:.0f} to {after / count:.0f} "
+        f"tokens (cut at {grown.most}). Longer is not better: compare with answers of equal length."
+    )
