@@ -47,7 +47,7 @@ def fields_of(record: Record, view: View) -> tuple[str, ...]:
         view: `prompt`: instruction and input, apart. `joined`: both as one text. `full`:
             instruction, input and output, apart. `instruction`, `output`: that alone.
     """
-    asked = record.instruction or _chat(record)
+    asked = _chat(record) if _goes_on(record) else record.instruction
     if view == "prompt":
         return asked, record.input
     if view == "full":
@@ -57,10 +57,20 @@ def fields_of(record: Record, view: View) -> tuple[str, ...]:
     return (asked if view == "instruction" else record.output,)
 
 
-def _chat(record: Record) -> str:
-    """Returns a chat up to its last answer: a record without instruction is not like all others."""
+def _goes_on(record: Record) -> bool:
+    """Returns whether the last question alone is not what is asked: "Go on." follows anything."""
+    asked = [each for each in _turns(record) if each.get("role") == "user"]
+    return len(asked) > 1 or not record.instruction
+
+
+def _turns(record: Record) -> list[Mapping[str, object]]:
     messages = record.extra.get("messages") or []
-    turns = [each for each in messages if isinstance(each, Mapping)]
+    return [each for each in messages if isinstance(each, Mapping)]
+
+
+def _chat(record: Record) -> str:
+    """Returns a chat up to its last answer."""
+    turns = _turns(record)
     if turns and turns[-1].get("role") == "assistant":
         turns.pop()
     return "\n".join(str(each.get("content") or "") for each in turns)

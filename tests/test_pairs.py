@@ -102,6 +102,19 @@ def test_fields_of(view, expected):
     assert fields_of(Record("q", "n", "o"), view) == expected
 
 
+def test_the_last_question_of_a_longer_chat_is_not_all_that_is_asked():
+    turns = [
+        {"role": "user", "content": "Tell a story."},
+        {"role": "assistant", "content": "Once upon a time"},
+        {"role": "user", "content": "Go on."},
+        {"role": "assistant", "content": "there was a mill."},
+    ]
+    record = Record("Go on.", output="there was a mill.", extra={"messages": turns})
+    assert fields_of(record, "instruction") == ("Tell a story.\nOnce upon a time\nGo on.",)
+    short = Record("Hi", output="Hello", extra={"messages": [*turns[:1], turns[1]]})
+    assert fields_of(short, "instruction") == ("Hi",)
+
+
 def test_fields_of_a_chat_are_its_turns():
     turns = [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "hello"}]
     assert fields_of(Record("", extra={"messages": turns}), "prompt") == ("hi", "")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from msgspec import Meta
 
 from datakit.step import validated
-from trainers.preferences import Preferences, as_dataset, reference_of
+from trainers.preferences import Compared, as_dataset, reference_of
 from trainers.settings import lora_config
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ __all__ = ["DPO"]
 
 
 @validated
-class DPO(Preferences):
+class DPO(Compared):
     """Direct preference optimisation: the chosen answer becomes likelier than the rejected one.
 
     Both are compared with a reference, the model as it was at the start. Log-probabilities are of
@@ -31,7 +31,6 @@ class DPO(Preferences):
             2310.12036) stops at a margin of 1 / (2 beta) a token, where DPO goes on. `hinge` (SLiC,
             2305.10425) stops at a margin of 1 / beta. `robust` (Chowdhury et al. 2024, 2403.00409)
             takes a share of the pairs, `flipped`, for swapped.
-        beta: How dear it is to move away from the reference; higher stays nearer.
         flipped: Share of pairs that may be swapped; for `robust`.
     """
 
@@ -40,15 +39,12 @@ class DPO(Preferences):
     full_rate: ClassVar[float] = 5e-6
 
     loss: Literal["sigmoid", "ipo", "hinge", "robust"] = "sigmoid"
-    beta: Annotated[float, Meta(gt=0)] = 0.1
     flipped: Annotated[float, Meta(ge=0, lt=0.5)] = 0.0
 
     def __post_init__(self) -> None:
         self.rules()
         if (self.loss == "robust") != (self.flipped > 0):
             raise ValueError("flipped: is for the loss `robust`, which needs it over 0")
-        if self.lora_dropout:
-            raise ValueError("lora_dropout: the reference has none, so here it must be 0")
 
     def __call__(
         self,

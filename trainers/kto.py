@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from msgspec import Meta
 
 from datakit.step import validated
-from trainers.preferences import Preferences, as_dataset, reference_of
+from trainers.preferences import Compared, as_dataset, reference_of
 from trainers.settings import lora_config
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ __all__ = ["KTO"]
 
 
 @validated
-class KTO(Preferences):
+class KTO(Compared):
     """Kahneman-Tversky optimisation (Ethayarajh et al. 2024, arXiv 2402.01306).
 
     Good answers become likelier and bad ones less likely than by the reference, the model as it was
@@ -29,7 +29,6 @@ class KTO(Preferences):
     from the same batch, so that rows are shuffled once and keep that order in every epoch.
 
     Args:
-        beta: How dear it is to move away from the reference; higher stays nearer.
         desirable_weight: Weight of good answers. With more good than bad answers (or the reverse)
             weight times number should be 1 to 4/3 times as high for good ones (the paper's eq. 8).
         undesirable_weight: Weight of bad answers.
@@ -39,7 +38,6 @@ class KTO(Preferences):
     adapter_rate: ClassVar[float] = 5e-5
     full_rate: ClassVar[float] = 5e-6
 
-    beta: Annotated[float, Meta(gt=0)] = 0.1
     desirable_weight: Annotated[float, Meta(gt=0)] = 1.0
     undesirable_weight: Annotated[float, Meta(gt=0)] = 1.0
 
@@ -49,8 +47,6 @@ class KTO(Preferences):
             raise ValueError(
                 "batch: must be at least 2, as KTO compares with the other answers of the batch"
             )
-        if self.lora_dropout:
-            raise ValueError("lora_dropout: the reference has none, so here it must be 0")
 
     def __call__(
         self,

@@ -29,7 +29,8 @@ MARGIN = 0.10
 # What libraries keep, whatever the model. A GPU: cuBLAS takes 32 MiB for a stream on Hopper
 # (PyTorch's CUBLAS_WORKSPACE_CONFIG), less on others; room for two. A CPU: measured.
 LIBRARY = {"cuda": 64 << 20, "cpu": 128 << 20}
-# What of all that comes and goes a CPU's allocator (glibc's) does not give back: measured 15 to 25 %.
+# The part of all that comes and goes that a CPU's allocator (glibc's) does not give back: measured
+# 15 to 25 %.
 UNRETURNED = {"cuda": 0.0, "cpu": 0.2}
 # Weights in one block of bitsandbytes: of NF4, of its scales, and of an 8-bit optimizer.
 NF4_BLOCK = 64
@@ -138,8 +139,7 @@ def estimate(source: PretrainedConfig | PreTrainedModel | Shape, plan: Plan) -> 
         activations=activations,
         logits=logits,
         workspace=workspace,
-        overhead=LIBRARY[plan.device]
-        + (round(UNRETURNED * passing) if plan.device == "cpu" else 0),
+        overhead=LIBRARY[plan.device] + round(UNRETURNED[plan.device] * passing),
         plan=plan,
         shape=model,
     )
@@ -244,7 +244,7 @@ def _until(
 
 def _line(before: Plan, after: Plan, told: Estimate) -> str:
     changed = _differences(before, after)
-    settings = ", ".join(f"{name} {_word(getattr(after, name))}" for name in changed)
+    settings = ", ".join(f"{name}={_word(getattr(after, name))}" for name in changed)
     steps = ((each.price, _differences(before, each.apply(before))) for each in CHANGES)
     prices = [price for price, names in steps if names and set(names) <= set(changed)]
     return f"  {settings}: {_gigabytes(told.total)} ({'; '.join(prices)})"

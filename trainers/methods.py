@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,12 +43,14 @@ class Method:
         name: As it is called: `sft`, `dpo`, ...
         examples: Makes examples of records; lists those that are none.
         check: The gate.
+        task: `CAUSAL_LM`, or `SEQ_CLS` for a reward model.
     """
 
     name: str
     wants: Want
     examples: Callable[..., Iterable[Any]]
     check: Callable[..., tuple[Gate, list[Any]]]
+    task: str = "CAUSAL_LM"
 
     def read(
         self,
@@ -99,12 +102,15 @@ class Method:
             quantize=None if settings.quantize == "none" else settings.quantize,
             device=device,
             trainable=True,
+            task=self.task,
         )
 
     def save(self, trainer: Any, tokenizer: Any, folder: Path) -> None:  # noqa: ANN401
         """Writes the weights and the tokenizer with its template."""
         trainer.save_model(str(folder))
         if trainer.is_world_process_zero():
+            # TRL's frozen copy of the adapter that training began with.
+            shutil.rmtree(folder / "ref", ignore_errors=True)
             tokenizer.padding_side = "right"
             tokenizer.save_pretrained(str(folder))
 
@@ -113,7 +119,7 @@ _METHODS = {
     "sft": Method("sft", "chat", chats, check_chats),
     "dpo": Method("dpo", "pair", pairs, check_pairs),
     "kto": Method("kto", "label", labelled, check_labelled),
-    "reward": Method("reward", "pair", pairs, check_pairs),
+    "reward": Method("reward", "pair", pairs, check_pairs, task="SEQ_CLS"),
 }
 
 

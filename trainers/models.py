@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ModelRef",
     "fingerprint",
+    "is_reward",
     "load_config",
     "load_model",
     "load_tokenizer",
@@ -200,6 +201,7 @@ def load_model(
     quantize: str | None = None,
     device: str = "auto",
     trainable: bool = False,
+    task: str = "CAUSAL_LM",
 ) -> PreTrainedModel:
     """Loads a model, with its adapter if it has one, for inference unless `trainable`.
 
@@ -210,8 +212,14 @@ def load_model(
         quantize: `nf4` holds the linear layers of the base in 4 bits (QLoRA, arXiv 2305.14314).
         device: `cpu`, `cuda`, `cuda:1`; `auto` takes a GPU if there is one.
         trainable: Whether the adapter will be trained on.
+        task: `CAUSAL_LM` answers; `SEQ_CLS` is a reward model, or a model that becomes one, with a
+            score head of one output.
+
+    Raises:
+        InputError: If it cannot be loaded, or not for this task.
     """
     _local_only(ref)
+    _fits_task(ref, task)
     transformers = need("transformers", "train", "A model")
     place = device if device != "auto" else default_device()
     options: dict[str, Any] = {"dtype": torch_dtype(dtype, place), "revision": ref.revision}
@@ -219,13 +227,40 @@ def load_model(
         options["quantization_config"] = _quantization(quantize)
     if quantize or place != "cpu":
         options["device_map"] = {"": place}
+    kind = transformers.AutoModelForCausalLM
+    if task == "SEQ_CLS":
+        kind, options["num_labels"] = transformers.AutoModelForSequenceClassification, 1
     with _told(ref):
-        model = transformers.AutoModelForCausalLM.from_pretrained(ref.path, **options)
+        model = kind.from_pretrained(ref.path, **options)
         if ref.adapter:
             peft = need("peft", "train", "An adapter")
             model = peft.PeftModel.from_pretrained(model, ref.adapter, is_trainable=trainable)
     result: PreTrainedModel = model.train(trainable)
     return result
+
+
+def is_reward(ref: ModelRef) -> bool:
+    """Returns whether a model rates answers: an adapter by its task, a whole one by its class."""
+    if ref.adapter:
+        return read_json(Path(ref.adapter) / "adapter_config.json").get("task_type") == "SEQ_CLS"
+    if Path(ref.path).is_dir():
+        classes = read_json(Path(ref.path) / "config.json").get("architectures")
+    else:
+        classes = getattr(load_config(ref), "architectures", None)
+    return any(str(each).endswith("ForSequenceClassification") for each in classes or ())
+
+
+def _fits_task(ref: ModelRef, task: str) -> None:
+    if task == "CAUSAL_LM" and is_reward(ref):
+        raise InputError(
+            f"{ref.given}: is a reward model: it rates answers and gives none. Use it in a pipeline: "
+            "score.reward."
+        )
+    if task == "SEQ_CLS" and ref.adapter and not is_reward(ref):
+        raise InputError(
+            f"{ref.given}: is an adapter of a model that answers, and a reward model has another "
+            "head. Merge it first (datakit train merge), and start from the result."
+        )
 
 
 def default_device() -> str:

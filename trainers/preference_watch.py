@@ -1,8 +1,8 @@
 """What training on preferences did, told on held-out pairs: not the loss alone, which can mislead.
 
-A margin grows when the chosen answer becomes likelier, but also when both become less likely and the
-rejected one more so; an accuracy can come from length; and what grows in training can fall on other
-pairs. So all of it is measured on the same held-out pairs at several steps, and said in words.
+A margin grows when the chosen answer becomes likelier, but also when both become less likely and
+the rejected one more so; an accuracy can come from length; and what grows in training can fall on
+other pairs. So all of it is measured on the same held-out pairs at several steps, and put in words.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from trainers import stats
+from trainers.held_pairs import Grown, Held, Reading, wins
 from trainers.stats import Interval
 
-__all__ = ["KL", "LIMITS", "Grown", "Held", "Reading", "Side", "report"]
+__all__ = ["KL", "LIMITS", "report"]
 
 KL = (
     "nats per token, by the estimator k3 = r - 1 - ln r with r = reference / trained probability "
@@ -37,7 +38,7 @@ class Limit:
 
 
 LIMITS: Mapping[str, Limit] = {
-    "few_pairs": Limit(30, "of fewer pairs an accuracy of 0.7 is known to no better than 0.5 to 0.8"),
+    "few_pairs": Limit(30, "of fewer, an accuracy of 0.7 may as well be 0.5"),
     "chosen_shift": Limit(-1.0, "a nat: the chosen answer is then 2.7 times less likely"),
     "lead_over_length": Limit(0.0, "the whole interval of the lead must lie over it"),
     "margin_lost": Limit(0.0, "the whole interval of the change since the best step lies under it"),
@@ -52,96 +53,6 @@ _BUCKETS = (
     (2.0, "chosen is longer"),
     (float("inf"), "chosen is at least twice as long"),
 )
-
-
-@dataclass(frozen=True)
-class Side:
-    """The chosen or the rejected answers at one moment.
-
-    Args:
-        scores: Summed log-probability of each answer, in nats; of a reward model, its reward.
-        k3: See `KL`, summed over each answer's tokens; empty for a reward model.
-    """
-
-    scores: tuple[float, ...]
-    k3: tuple[float, ...] = ()
-
-
-@dataclass(frozen=True)
-class Reading:
-    """All held-out answers at one step.
-
-    Args:
-        step: Optimizer steps until then.
-        chosen: The better answers.
-        rejected: The worse answers.
-        train_margin: Mean margin on training pairs since the reading before; None where unknown.
-    """
-
-    step: int
-    chosen: Side
-    rejected: Side
-    train_margin: float | None = None
-
-
-@dataclass(frozen=True)
-class Held:
-    """Held-out answers, and what they are compared with.
-
-    Args:
-        chosen_tokens: Tokens of each better answer.
-        rejected_tokens: Tokens of each worse answer.
-        paired: Whether the answers at one place are of one prompt.
-        beta: Scale of the implicit reward, beta times the change of the log-probability; None for a
-            reward model, whose scores are rewards.
-        reference: The reference's log-probabilities; None for a reward model.
-    """
-
-    chosen_tokens: tuple[int, ...]
-    rejected_tokens: tuple[int, ...]
-    paired: bool = True
-    beta: float | None = None
-    reference: Reading | None = None
-
-    def shifts(self, reading: Reading) -> tuple[list[float], list[float]]:
-        """Returns by how much each answer's score changed since the reference; chosen, rejected."""
-        if self.reference is None:
-            return list(reading.chosen.scores), list(reading.rejected.scores)
-        now = (reading.chosen, reading.rejected)
-        then = (self.reference.chosen, self.reference.rejected)
-        chosen, rejected = (
-            [x - y for x, y in zip(a.scores, b.scores, strict=True)]
-            for a, b in zip(now, then, strict=True)
-        )
-        return chosen, rejected
-
-    def margins(self, reading: Reading) -> list[float]:
-        """Returns reward of chosen less reward of rejected for each pair; none where none is one."""
-        if not self.paired:
-            return []
-        scale = 1.0 if self.beta is None else self.beta
-        return [scale * (a - b) for a, b in zip(*self.shifts(reading), strict=True)]
-
-    def margin(self, reading: Reading) -> float:
-        """Returns the mean margin; without pairs, the difference of the means."""
-        scale = 1.0 if self.beta is None else self.beta
-        chosen, rejected = self.shifts(reading)
-        return scale * (sum(chosen) / len(chosen) - sum(rejected) / len(rejected))
-
-
-@dataclass(frozen=True)
-class Grown:
-    """Greedy answers to held-out prompts, before and after.
-
-    Args:
-        before: Tokens of each answer.
-        after: Likewise.
-        most: Where answers were cut off.
-    """
-
-    before: tuple[int, ...]
-    after: tuple[int, ...]
-    most: int
 
 
 def report(held: Held, readings: Sequence[Reading], grown: Grown | None = None) -> dict[str, Any]:
@@ -182,7 +93,7 @@ def report(held: Held, readings: Sequence[Reading], grown: Grown | None = None) 
 def _point(held: Held, reading: Reading) -> dict[str, float | None]:
     point: dict[str, float | None] = {"step": reading.step, "margin": held.margin(reading)}
     if held.paired:
-        point["accuracy"] = stats.mean(_wins(held.margins(reading))).value
+        point["accuracy"] = stats.mean(wins(held.margins(reading))).value
     if held.reference is not None:
         for name, shifts, tokens in zip(
             ("chosen", "rejected"),
@@ -203,28 +114,16 @@ def _end(held: Held, reading: Reading) -> dict[str, Any]:
         told |= {"chosen_shift": stats.mean(chosen), "rejected_shift": stats.mean(rejected)}
     if held.paired:
         margins = held.margins(reading)
-        told |= {"margin": stats.mean(margins), "accuracy": stats.mean(_wins(margins))}
-        for name, wins in _baselines(held).items():
+        told |= {"margin": stats.mean(margins), "accuracy": stats.mean(wins(margins))}
+        for name, wins in held.baselines().items():
             told[name] = stats.mean(wins)
     return {name: each.to_json() for name, each in told.items()}
 
 
-def _wins(margins: Sequence[float]) -> list[float]:
-    """Returns 1 where the chosen answer has the higher reward, 0 where the other has, 0.5 for a tie."""
-    return [0.5 if each == 0 else float(each > 0) for each in margins]
-
-
-def _baselines(held: Held) -> dict[str, list[float]]:
-    shorter = _wins(
-        [float(b - a) for a, b in zip(held.chosen_tokens, held.rejected_tokens, strict=True)]
-    )
-    return {"shorter_wins": shorter, "longer_wins": [1 - each for each in shorter]}
-
-
 def _by_length(held: Held, reading: Reading) -> list[dict[str, Any]]:
     buckets: list[list[float]] = [[] for _ in _BUCKETS]
-    wins = _wins(held.margins(reading))
-    for a, b, win in zip(held.chosen_tokens, held.rejected_tokens, wins, strict=True):
+    right = wins(held.margins(reading))
+    for a, b, win in zip(held.chosen_tokens, held.rejected_tokens, right, strict=True):
         ratio = a / b
         at = next(at for at, (edge, _) in enumerate(_BUCKETS) if ratio <= edge)
         # Twice as long, exactly, belongs to the last one as half as long does to the first.
@@ -256,23 +155,23 @@ def _displaced(held: Held, reading: Reading) -> str:
     return (
         f"The margin rose to {margin:.2f}, yet the chosen answers became less likely, by "
         f"{-chosen.value:.1f} nats each: the model moves away from both answers (likelihood "
-        "displacement, arXiv 2410.08847). Lower --learning-rate, take fewer steps, raise --beta, or "
-        "start from a model that was fine-tuned on the chosen answers."
+        "displacement, arXiv 2410.08847). Lower --learning-rate, take fewer steps, raise --beta, "
+        "or start from a model that was fine-tuned on the chosen answers."
     )
 
 
 def _length_alone(held: Held, reading: Reading) -> str:
     if not held.paired:
         return ""
-    wins = _wins(held.margins(reading))
-    name, baseline = max(_baselines(held).items(), key=lambda item: sum(item[1]))
-    lead = stats.paired(baseline, wins)
+    right = wins(held.margins(reading))
+    name, baseline = max(held.baselines().items(), key=lambda item: sum(item[1]))
+    lead = stats.paired(baseline, right)
     if lead.low is None or lead.high is None or lead.low > LIMITS["lead_over_length"].value:
         return ""
     which = name.partition("_")[0]
     return (
-        f"Accuracy {sum(wins) / len(wins):.2f} on held-out pairs; always choosing the {which} answer "
-        f"has {sum(baseline) / len(baseline):.2f}. The lead over that, {lead.low:+.2f} to "
+        f"Accuracy {sum(right) / len(right):.2f} on held-out pairs; always choosing the {which} "
+        f"answer has {sum(baseline) / len(baseline):.2f}. The lead over that, {lead.low:+.2f} to "
         f"{lead.high:+.2f}, may be none: what was learnt may be no more than length. See the "
         "accuracy by length."
     )
@@ -287,8 +186,8 @@ def _overfit(held: Held, readings: Sequence[Reading]) -> str:
     if lost.high is None or lost.high >= LIMITS["margin_lost"].value:
         return ""
     return (
-        f"Since step {best.step} the margin grew in training, {before:.2f} to {after:.2f}, and fell "
-        f"on held-out pairs, {held.margin(best):.2f} to {held.margin(end):.2f}: overfitting. Take "
+        f"Since step {best.step} the margin grew in training, {before:.2f} to {after:.2f}, and "
+        f"fell on held-out pairs, {held.margin(best):.2f} to {held.margin(end):.2f}: overfitting. Take "
         "fewer steps or more pairs, or let --evaluate-every and --patience stop it."
     )
 
@@ -301,6 +200,6 @@ def _grew(grown: Grown | None) -> str:
         return ""
     count = len(grown.before)
     return (
-        f"Answers to {count} held-out prompts grew from {before / count:.0f} to {after / count:.0f} "
-        f"tokens (cut at {grown.most}). Longer is not better: compare with answers of equal length."
+        f"Answers to {count} held-out prompts grew from {before / count:.0f} to "
+        f"{after / count:.0f} tokens (cut at {grown.most}). Longer alone is not better."
     )

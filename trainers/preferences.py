@@ -1,4 +1,4 @@
-"""What the methods that learn from preferences share: settings, the reference, a check of the rows."""
+"""What the methods that learn from preferences share: settings, reference, a check of the rows."""
 
 from __future__ import annotations
 
@@ -12,26 +12,20 @@ from datakit.errors import InputError
 from datakit.step import validated
 from trainers.settings import Settings, optimizers
 
-__all__ = ["Preferences", "as_dataset", "reference_of"]
+__all__ = ["Compared", "Preferences", "as_dataset", "reference_of"]
 
 
 @validated
 class Preferences(Settings):
-    """Settings of DPO, IPO, KTO and reward models.
+    """Settings of all that learns from pairs.
 
     Args:
         watch: Held-out pairs that are watched one by one, at the start, at every evaluation and at
             the end; 0 watches none.
-        watch_answers: Of these, prompts that are answered before and after, to see whether answers
-            grow; 0 for none.
     """
 
     epochs: Annotated[float, Meta(gt=0)] = 1.0
     watch: Annotated[int, Meta(ge=0)] = 64
-    watch_answers: Annotated[int, Meta(ge=0, le=16)] = 4
-
-    def __post_init__(self) -> None:
-        self.rules()
 
     def finished(self, trainer: Any, rows: int, held_out: int, device: str) -> Any:  # noqa: ANN401
         """Returns TRL's trainer with the optimizer of LoRA+, once no row was lost in it.
@@ -48,12 +42,32 @@ class Preferences(Settings):
         kept = len(trainer.train_dataset), len(trainer.eval_dataset or ())
         if kept != (rows, held_out):
             raise InputError(
-                f"TRL left out {rows + held_out - sum(kept):,} of {rows + held_out:,} rows that fit "
-                "into --max-length. Please report this with the chat template."
+                f"TRL left out {rows + held_out - sum(kept):,} of {rows + held_out:,} rows that "
+                "fit into --max-length. Please report this with the chat template."
             )
         if self.lora == "lora+":
             trainer.optimizer, _ = optimizers(self, trainer.model, device)
         return trainer
+
+
+@validated
+class Compared(Preferences):
+    """Settings of what compares the model with a reference, itself at the start.
+
+    Args:
+        beta: How dear it is to move away from the reference; higher stays nearer.
+        watch_answers: Held-out prompts that are answered before and after, to see whether answers
+            grow; 0 for none.
+    """
+
+    beta: Annotated[float, Meta(gt=0)] = 0.1
+    watch_answers: Annotated[int, Meta(ge=0, le=16)] = 4
+
+    def rules(self) -> None:
+        """Checks what the types of the fields cannot say; raises ValueError."""
+        Settings.rules(self)
+        if self.lora_dropout:
+            raise ValueError("lora_dropout: the reference has none, so here it must be 0")
 
 
 def as_dataset(rows: Sequence[dict[str, Any]] | None) -> Any:  # noqa: ANN401  datasets.Dataset

@@ -12,6 +12,7 @@ from datakit.step import validated
 from trainers.gate_pairs import answered
 from trainers.preferences import Preferences, as_dataset
 from trainers.settings import lora_config
+from trainers.tokens import Encoded
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -101,28 +102,35 @@ class Reward(Preferences):
             max_length=None,
             **self.arguments(total_steps=steps, device=device, held_out=held_out is not None),
         )
+        test = self._encoded(tokenizer, held_out or ())
         adapter = None if hasattr(model, "peft_config") else lora_config(self, task="SEQ_CLS")
         trainer = RewardTrainer(
             model=model,
             args=args,
-            train_dataset=as_dataset([_tokens(tokenizer, row, self.max_length) for row in train]),
-            eval_dataset=None
-            if held_out is None
-            else as_dataset([_tokens(tokenizer, row, self.max_length) for row in held_out]),
+            train_dataset=_dataset(self._encoded(tokenizer, train)),
+            eval_dataset=None if held_out is None else _dataset(test),
             processing_class=tokenizer,
             peft_config=adapter,
         )
-        watch_rewards(self, trainer, held_out)
+        watch_rewards(self, trainer, test)
         return self.finished(trainer, len(train), len(held_out or ()), device)
 
+    def _encoded(
+        self, tokenizer: PreTrainedTokenizerBase, rows: Sequence[dict[str, Any]]
+    ) -> list[Encoded]:
+        """Returns chosen, rejected, chosen and so on in tokens, as the gate has counted them."""
+        return [
+            answered(tokenizer, row["prompt"], row[side][0]["content"]).cut(self.max_length)
+            for row in rows
+            for side in ("chosen", "rejected")
+        ]
 
-def _tokens(
-    tokenizer: PreTrainedTokenizerBase, row: dict[str, Any], length: int
-) -> dict[str, list[int]]:
-    """Returns prompt and answer in tokens, as the gate has counted them."""
-    return {
-        f"{side}_ids": answered(tokenizer, row["prompt"], row[side][0]["content"])
-        .cut(length)
-        .input_ids
-        for side in ("chosen", "rejected")
-    }
+
+def _dataset(rows: Sequence[Encoded]) -> Any:  # noqa: ANN401  datasets.Dataset
+    ids = [row.input_ids for row in rows]
+    return as_dataset(
+        [
+            {"chosen_ids": chosen, "rejected_ids": rejected}
+            for chosen, rejected in zip(ids[::2], ids[1::2], strict=True)
+        ]
+    )

@@ -25,6 +25,7 @@ FOLDER = "trackers"
 
 _PROJECT = "datakit"
 _OFFLINE = ("offline", "disabled", "dryrun")
+_PREFIXES = ("TENSORBOARD_", "WANDB_", "TRACKIO_", "MLFLOW_")
 _WITH_PASSWORD = re.compile(r"\A([\w+]+://)[^/@]*@")
 # What the trainer calls a tracker with.
 _EVENTS = ("on_train_begin", "on_log", "on_train_end")
@@ -98,7 +99,6 @@ def environment(folder: Path, names: Iterable[str]) -> dict[str, str]:
         "trackio": {"TRACKIO_DIR": str(place / "trackio")},
         "mlflow": {
             "MLFLOW_TRACKING_URI": f"sqlite:///{place / 'mlflow' / 'mlflow.db'}",
-            "MLFLOW_EXPERIMENT_NAME": _PROJECT,
             "MLFLOW_LOGGING_LEVEL": "ERROR",
             # What is asked for is a record of this run, not one of its user.
             "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -119,12 +119,14 @@ class Tracked(AbstractContextManager["Tracked"]):
     def __init__(self, folder: Path, names: Sequence[str]) -> None:
         self._folder, self._names = folder, tuple(names)
         self._set: Mapping[str, str] = {}
-        self._began_before: set[str] = set()
+        self._before: Mapping[str, str] = {}
+        self._others: set[str] = set()
 
     def __enter__(self) -> Tracked:
         with redirect_stdout(io.StringIO()):
             # Where WANDB_MODE is offline, it says so on standard output as soon as it is imported.
             importlib.import_module("transformers.integrations.integration_utils")
+        self._before = {k: v for k, v in os.environ.items() if k.startswith(_PREFIXES)}
         self._set = environment(self._folder, self._names)
         os.environ.update(self._set)
         for name in self._names:
@@ -132,18 +134,20 @@ class Tracked(AbstractContextManager["Tracked"]):
             (self._folder / FOLDER / name).mkdir(parents=True, exist_ok=True)
         if "TRACKIO_DIR" in self._set:
             _move_trackio(Path(self._set["TRACKIO_DIR"]))
-        self._began_before = {name for name in self._names if _active(name)}
+        self._others = {name for name in self._names if _active(name)}
         return self
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
         try:
             with redirect_stdout(io.StringIO()):
                 for name in self._names:
-                    if name not in self._began_before and _active(name):
+                    if name not in self._others and _active(name):
                         _end(name, failed=error is not None)
         finally:
-            for name in self._set:
-                os.environ.pop(name, None)
+            # The trackers leave variables of their own behind.
+            for name in [each for each in os.environ if each.startswith(_PREFIXES)]:
+                del os.environ[name]
+            os.environ.update(self._before)
             for name in self._names:
                 _remove_empty(self._folder / FOLDER / name)
 
@@ -214,6 +218,8 @@ def _end(name: str, *, failed: bool) -> None:
     module = sys.modules[name]
     if name == "wandb":
         module.finish(exit_code=int(failed))
+        # It reads its variables once; the next run has another folder.
+        module.teardown()
     elif name == "mlflow":
         module.end_run("FAILED" if failed else "FINISHED")
     else:

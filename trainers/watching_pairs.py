@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from transformers import TrainerCallback
 
-from trainers.preference_watch import Grown, Held, Reading, Side, report
+from trainers.held_pairs import Grown, Held, Reading, Side
+from trainers.preference_watch import report
+from trainers.tokens import Encoded, stop_ids
 
 __all__ = ["PairWatch", "watch_answers", "watch_pairs", "watch_rewards"]
 
@@ -18,6 +20,7 @@ __all__ = ["PairWatch", "watch_answers", "watch_pairs", "watch_rewards"]
 _LONGEST = 128
 
 Ids = list[int]
+_Answer = tuple[Ids, Ids]
 
 
 @dataclass(frozen=True)
@@ -30,8 +33,8 @@ class Answers:
         paired: Whether both lists go together.
     """
 
-    chosen: list[tuple[Ids, Ids]]
-    rejected: list[tuple[Ids, Ids]]
+    chosen: list[_Answer]
+    rejected: list[_Answer]
     paired: bool = True
 
     def first(self, most: int) -> Answers:
@@ -39,7 +42,7 @@ class Answers:
         return Answers(_evenly(self.chosen, most), _evenly(self.rejected, most), self.paired)
 
 
-def _evenly(rows: list[tuple[Ids, Ids]], most: int) -> list[tuple[Ids, Ids]]:
+def _evenly(rows: list[_Answer], most: int) -> list[_Answer]:
     count = min(most, len(rows))
     return [rows[at * len(rows) // count] for at in range(count)]
 
@@ -56,7 +59,13 @@ class PairWatch(TrainerCallback):  # type: ignore[misc]
     """
 
     def __init__(
-        self, trainer: Any, answers: Answers, *, beta: float | None, prompts: int, margin: str  # noqa: ANN401
+        self,
+        trainer: Any,
+        answers: Answers,
+        *,
+        beta: float | None,
+        prompts: int,
+        margin: str,
     ) -> None:
         self._trainer, self._answers, self._beta, self._margin = trainer, answers, beta, margin
         self._prompts = [prompt for prompt, _ in _evenly(answers.chosen, prompts)]
@@ -87,8 +96,12 @@ class PairWatch(TrainerCallback):  # type: ignore[misc]
 
     def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ANN401
         """Measures the model that will be saved, the best one if that was asked for."""
-        self._readings = [each for each in self._readings if each.step < state.global_step]
-        self._read(state)
+        done = bool(self._readings) and self._readings[-1].step == state.global_step
+        if args.load_best_model_at_end and done:
+            # That was the last model, and another one is saved.
+            self._readings.pop()
+        if args.load_best_model_at_end or not done:
+            self._read(state)
         with _measuring(self._trainer):
             self._after = _lengths(
                 self._trainer.model, self._trainer.processing_class, self._prompts
@@ -194,8 +207,6 @@ def _lengths(model: Any, tokenizer: Any, prompts: Sequence[Ids]) -> tuple[int, .
     import torch
     from transformers import GenerationConfig
 
-    from trainers.tokens import stop_ids
-
     if not prompts:
         return ()
     stops, pad = stop_ids(tokenizer, model.generation_config), tokenizer.pad_token_id
@@ -222,15 +233,12 @@ def _lengths(model: Any, tokenizer: Any, prompts: Sequence[Ids]) -> tuple[int, .
 
 def watch_pairs(settings: Any, trainer: Any) -> None:  # noqa: ANN401  DPO, DPOTrainer
     """Watches the pairs that a DPO trainer holds out."""
-    rows = trainer.eval_dataset or ()
-    pairs = [_cut(row, "chosen_ids", "rejected_ids", settings.max_length) for row in rows]
+    chosen, rejected = (
+        [_cut(row, name, settings.max_length) for row in trainer.eval_dataset or ()]
+        for name in ("chosen_ids", "rejected_ids")
+    )
     _attach(
-        trainer,
-        Answers([pair[0] for pair in pairs], [pair[1] for pair in pairs]),
-        settings,
-        beta=settings.beta,
-        prompts=settings.watch_answers,
-        margin="rewards/margins",
+        settings, trainer, Answers(chosen, rejected), beta=settings.beta, margin="rewards/margins"
     )
 
 
@@ -242,15 +250,43 @@ def watch_answers(settings: Any, trainer: Any, rows: int) -> None:  # noqa: ANN4
         trainer: KTO's trainer.
         rows: Held-out rows; what the trainer has beyond them is there twice.
     """
-    good: dict[tuple[int, ...], list[tuple[Ids, Ids]]] = defaultdict(list)
-    bad: dict[tuple[int, ...], list[tuple[Ids, Ids]]] = defaultdict(list)
-    for row in (trainer.eval_dataset or [])[:rows] if rows else []:
-        pass
-    _attach(
-        trainer,
-        _by_prompt(good, bad),
-        settings,
-        beta=settings.beta,
-        prompts=settings.watch_answers,
-        margin="rewards/margins",
-    )
+    found = [_cut(row, "completion_ids", settings.max_length) for row in trainer.eval_dataset or ()]
+    labels = [row["label"] for row in trainer.eval_dataset or ()]
+    good: dict[tuple[int, ...], list[_Answer]] = defaultdict(list)
+    bad: dict[tuple[int, ...], list[_Answer]] = defaultdict(list)
+    for (prompt, answer), label in zip(found[:rows], labels[:rows], strict=True):
+        (good if label else bad)[tuple(prompt)].append((prompt, answer))
+    pairs = [pair for name in good for pair in zip(good[name], bad[name], strict=False)]
+    answers = Answers([pair[0] for pair in pairs], [pair[1] for pair in pairs])
+    if not pairs:
+        sides = ([each for found in side.values() for each in found] for side in (good, bad))
+        answers = Answers(*sides, paired=False)
+    _attach(settings, trainer, answers, beta=settings.beta, margin="rewards/margins")
+
+
+def watch_rewards(settings: Any, trainer: Any, rows: Sequence[Encoded]) -> None:  # noqa: ANN401
+    """Watches the pairs that the trainer of a reward model holds out.
+
+    Args:
+        settings: Of the reward model.
+        trainer: TRL's trainer.
+        rows: The held-out pairs: chosen, rejected, chosen and so on, with labels on the answers.
+    """
+    split = [
+        (row.input_ids[: -row.answer_tokens], row.input_ids[-row.answer_tokens :]) for row in rows
+    ]
+    _attach(settings, trainer, Answers(split[::2], split[1::2]), beta=None, margin="margin")
+
+
+def _cut(row: dict[str, Ids], answer: str, length: int) -> _Answer:
+    return row["prompt_ids"], row[answer][: length - len(row["prompt_ids"])]
+
+
+def _attach(
+    settings: Any, trainer: Any, answers: Answers, *, beta: float | None, margin: str
+) -> None:
+    if not settings.watch or not answers.chosen or not answers.rejected:
+        return
+    prompts = 0 if beta is None else settings.watch_answers
+    some = answers.first(settings.watch)
+    trainer.add_callback(PairWatch(trainer, some, beta=beta, prompts=prompts, margin=margin))

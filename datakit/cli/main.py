@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import ast
 import contextlib
 import importlib
+import importlib.util
 import os
 import re
 import sys
 import warnings
 from collections.abc import Sequence
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 from typing import NoReturn
 
 from datakit.errors import (
@@ -200,10 +203,8 @@ def common(parser: argparse.ArgumentParser) -> None:
 def _help() -> str:
     width = max(map(len, COMMANDS)) + 2
     lines = [f"  {name:<{width}}{text}" for name, (_, text) in COMMANDS.items()]
-    lines += [
-        f"  {point.name:<{width}}(from {point.dist.name if point.dist else point.value})"
-        for point in sorted(entry_points(group=GROUP), key=lambda each: each.name)
-    ]
+    points = sorted(entry_points(group=GROUP), key=lambda each: each.name)
+    lines += [f"  {point.name:<{width}}{_summary(point)}" for point in points]
     return (
         "datakit: from hand-written seeds to a dataset that you can trust.\n\n"
         "usage: datakit COMMAND [options]\n\n"
@@ -211,6 +212,24 @@ def _help() -> str:
         + "\n\n  datakit COMMAND --help      what a command takes\n"
         "  datakit run pipeline.yaml   the main job\n"
     )
+
+
+def _summary(point: EntryPoint) -> str:
+    """Returns the first line of a command's docstring, read off its source: nothing is imported."""
+    package = point.dist.name if point.dist else point.value
+    try:
+        spec = importlib.util.find_spec(point.module)
+        if spec and spec.origin:
+            for node in ast.parse(Path(spec.origin).read_bytes()).body:
+                if isinstance(node, ast.FunctionDef) and node.name == point.attr:
+                    text = (ast.get_docstring(node) or "").partition("\n")[0].rstrip(".")
+                    if text:
+                        own = package == "datakit"
+                        line = text[:1].lower() + text[1:]
+                        return line if own else f"{line} (from {package})"
+    except (ImportError, OSError, SyntaxError, ValueError):
+        pass
+    return f"(from {package})"
 
 
 if __name__ == "__main__":

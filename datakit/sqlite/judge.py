@@ -9,6 +9,7 @@ import contextlib
 import itertools
 import re
 import sqlite3
+from typing import Any
 
 from datakit.sqlite import database, tables, variants
 from datakit.sqlite import policy as rules
@@ -17,10 +18,10 @@ MESSAGE_CHARS = 300
 
 # A match never backtracks over more than one comment: each alternative starts with its own sign.
 _FIRST_WORD = re.compile(r"(?:[\s\ufeff(]|--[^\n]*(?:\n|\Z)|/\*.*?\*/)*+([A-Za-z_]*)", re.DOTALL)
-_QUERY_WORDS = frozenset({"SELECT", "WITH", "VALUES"})
+QUERY_WORDS = frozenset({"SELECT", "WITH", "VALUES"})
 
 # Written out, the clock is refused even where no row makes SQLite look at it.
-_CLOCK = re.compile(
+CLOCK = re.compile(
     r"\b((?:date|time|datetime|julianday|unixepoch)\s*\(|strftime\s*\(\s*'[^']*'\s*,)\s*'now'",
     re.IGNORECASE,
 )
@@ -72,12 +73,22 @@ class Judge:
         self._opener = database.Opener()
         self._modules = rules.list_modules()
 
+    def serve(self, request: dict[str, Any]) -> dict[str, object]:
+        """Answer one request of the parent process."""
+        found = self.judge(request["schema"], request["query"])
+        return {
+            "reason": found.reason,
+            "message": found.message,
+            "rows": found.rows,
+            "spent": found.spent,
+        }
+
     def judge(self, schema: str, query: str) -> Outcome:
         """Run `schema`, then `query`, in a fresh database."""
         policy = rules.Policy(self._steps, self._modules)
         conn = self._opener.open(policy)
         try:
-            fault = _try_schema(conn, policy, schema)
+            fault = try_schema(conn, policy, schema)
             return fault or self._judge_query(conn, policy, schema, query)
         finally:
             conn.close()
@@ -86,13 +97,13 @@ class Judge:
         self, conn: sqlite3.Connection, policy: rules.Policy, schema: str, query: str
     ) -> Outcome:
         word = first_word(query)
-        if word not in _QUERY_WORDS:
+        if word not in QUERY_WORDS:
             return Outcome("not_a_query", f"starts with {word or query.strip()[:20]!r}")
         try:
             rows = _count_rows(conn, policy, query, self._max_rows)
         except Exception as error:
-            return _explain(error, policy)
-        if clock := _CLOCK.search(query):
+            return explain(error, policy)
+        if clock := CLOCK.search(query):
             return Outcome("forbidden", f"not reproducible: {clock[0]}")
         if rows > self._max_rows:
             return Outcome("timeout", f"more than {self._max_rows} rows")
@@ -115,7 +126,7 @@ class Judge:
                 if rows:
                     return Outcome(None, f"no rows of its own; generated database {tried} has some")
         except Exception as error:
-            return _explain(error, policy)
+            return explain(error, policy)
         where = f"here and on {tried} generated databases"
         return Outcome("always_empty", f"no rows, or one of NULLs, {where}")
 
@@ -126,13 +137,14 @@ def first_word(query: str) -> str:
     return match[1].upper() if match else ""
 
 
-def _try_schema(conn: sqlite3.Connection, policy: rules.Policy, schema: str) -> Outcome | None:
+def try_schema(conn: sqlite3.Connection, policy: rules.Policy, schema: str) -> Outcome | None:
+    """Run the statements of a schema; give the fault, or None."""
     try:
         conn.executescript(schema)
         if conn.in_transaction:
             conn.execute("COMMIT")
     except Exception as error:
-        fault = _explain(error, policy)
+        fault = explain(error, policy)
         if policy.denied is not None:
             fault.reason = "forbidden"
         elif fault.reason not in ("forbidden", "timeout"):
@@ -183,7 +195,8 @@ def _count_variant(
             conn.execute("ROLLBACK")
 
 
-def _explain(error: Exception, policy: rules.Policy) -> Outcome:
+def explain(error: Exception, policy: rules.Policy) -> Outcome:
+    """Name the fault behind an exception."""
     message = str(error) or type(error).__name__
     if policy.denied is not None:
         return Outcome("not_a_query" if policy.denied_write else "forbidden", policy.denied)

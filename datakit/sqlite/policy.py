@@ -10,6 +10,7 @@ import sqlite3
 SCHEMA = "schema"
 INSPECT = "inspect"
 FILL = "fill"
+ARRANGE = "arrange"
 QUERY = "query"
 
 # SQLite counts no step inside a function: this is what bounds one. The slowest, a search for half a
@@ -58,7 +59,10 @@ _MODULE_NAMES = """
 bytecode dbstat fts3 fts3tokenize fts4 fts4aux fts5 fts5vocab geopoly rtree rtree_i32
 sqlite_dbpage sqlite_stmt tables_used
 """
-_PRAGMAS_OF_INSPECT = frozenset({"table_xinfo", "foreign_key_list"})
+_PRAGMAS_OF = {
+    INSPECT: frozenset({"table_xinfo", "foreign_key_list"}),
+    ARRANGE: frozenset({"foreign_keys", "foreign_key_check"}),
+}
 
 _ACTION_NAMES = """
 ALTER_TABLE ANALYZE ATTACH CREATE_INDEX CREATE_TABLE CREATE_TEMP_INDEX CREATE_TEMP_TABLE
@@ -76,6 +80,7 @@ _FURTHER = {
     ),
     INSPECT: frozenset(),
     FILL: frozenset({"DELETE", "INSERT", "TRANSACTION"}),
+    ARRANGE: frozenset({"CREATE_TEMP_TABLE", "DELETE", "INSERT", "TRANSACTION"}),
     QUERY: frozenset(),
 }
 _WRITES = frozenset({"DELETE", "INSERT", "UPDATE"})
@@ -85,7 +90,8 @@ class Policy:
     """The rules for one request: an allow-list for each phase, and a budget of steps.
 
     Attributes:
-        phase: The phase whose allow-list holds: `SCHEMA`, `INSPECT`, `FILL` or `QUERY`.
+        phase: The phase whose allow-list holds: `SCHEMA`, `INSPECT`, `FILL`, `ARRANGE` or
+            `QUERY`.
         denied: What was refused first, for people to read, or None.
         denied_write: Whether that was an INSERT, UPDATE or DELETE.
         expired: Whether the steps are used up, so that every further statement is stopped.
@@ -107,6 +113,12 @@ class Policy:
         self.touched: set[str] = set()
         self._left = steps
         self._modules = modules
+
+    def renew(self, steps: int) -> int:
+        """Forget refusals and grant new steps; give what is left of the old ones."""
+        left, self._left = self._left, steps
+        self.denied, self.denied_write, self.expired = None, False, False
+        return left
 
     def deny(self, evidence: str, *, write: bool = False) -> None:
         """Record a refusal; the first one is kept."""
@@ -145,9 +157,10 @@ class Policy:
             # json_each is first named; it refuses such updates by itself when SQL asks for them.
             return first in _MASTER
         if name in _CREATIONS:
-            return self.phase == SCHEMA and not self._is_module(first)
+            allowed = self.phase == SCHEMA or name in _FURTHER[self.phase]
+            return allowed and not self._is_module(first)
         if name == "PRAGMA":
-            return self.phase == INSPECT and first in _PRAGMAS_OF_INSPECT
+            return first in _PRAGMAS_OF.get(self.phase, ())
         return name in _ALWAYS or name in _FURTHER[self.phase]
 
     def _is_module(self, table: str) -> bool:

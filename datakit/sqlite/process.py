@@ -41,12 +41,12 @@ class LostError(Exception):
 class Worker:
     """One running worker process."""
 
-    def __init__(self, settings: dict[str, float]) -> None:
+    def __init__(self, settings: dict[str, float | str]) -> None:
         """Start the process and wait until it has confined itself.
 
         Args:
-            settings: `seconds`, `steps`, `memory_mb`, `max_rows` and `variants`, as `worker` reads
-                them.
+            settings: `serve`, `seconds`, `memory_mb`, and what the server named by `serve` takes,
+                as `worker` reads them.
 
         Raises:
             RuntimeError: It did not start.

@@ -1,20 +1,12 @@
-"""The parent's side: one worker process, asked over pipes, killed when it is late."""
+"""Checks one query after another; the worker process does the work."""
 
 from __future__ import annotations
 
 import dataclasses
-import importlib.util
-import json
-import signal
-import threading
-import time
-from typing import Self
 
-from datakit.sqlite.process import LateError, LostError, Worker
+from datakit.sqlite.client import MESSAGE_CHARS, MIN_MEMORY_MB, Client
 
 MAX_CHARS = 2_000_000
-MESSAGE_CHARS = 300
-MIN_MEMORY_MB = 64
 MAX_STEPS = 50_000_000
 BACKSTOP_SECONDS = 30.0
 
@@ -46,7 +38,7 @@ class Verdict:
     rows: int
 
 
-class Sandbox:
+class Sandbox(Client):
     """Checks hostile SQL in one worker process, which starts at the first check.
 
     Safe to share between threads (checks then wait for each other); after a fork the child
@@ -78,41 +70,20 @@ class Sandbox:
             RuntimeError: This system has no `resource` module (Windows).
             ValueError: A limit is out of range.
         """
-        if importlib.util.find_spec("resource") is None:
-            raise RuntimeError(
-                "the SQL verifier needs Linux or macOS: it confines a worker process with "
-                "resource limits, which this system does not have"
-            )
         enough = max_steps >= 1 and memory_mb >= MIN_MEMORY_MB and max_rows >= 1 and variants >= 0
         if not (enough and timeout > 0):
             raise ValueError(
                 f"want max_steps >= 1, memory_mb >= {MIN_MEMORY_MB}, max_rows >= 1, variants >= 0, "
                 f"timeout > 0; got {max_steps}, {memory_mb}, {max_rows}, {variants}, {timeout}"
             )
-        self._timeout = timeout
-        self._settings: dict[str, float] = {
-            "seconds": timeout,
+        settings: dict[str, float | str] = {
+            "serve": "judge",
             "steps": max_steps,
             "memory_mb": memory_mb,
             "max_rows": max_rows,
             "variants": variants,
         }
-        self._lock = threading.Lock()
-        self._worker: Worker | None = None
-        self._fresh = False
-        self._closed = False
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """End the worker; checks are refused from now on. May be called again."""
-        with self._lock:
-            self._closed = True
-            self._stop()
+        super().__init__(settings, timeout=timeout)
 
     def check(self, schema: str, query: str) -> Verdict:
         """Run `schema`, then `query`, in a fresh in-memory database.
@@ -127,59 +98,7 @@ class Sandbox:
         """
         if max(len(schema), len(query)) > MAX_CHARS:
             return Verdict(False, "timeout", f"text of more than {MAX_CHARS} characters", 0)
-        request = json.dumps({"schema": schema, "query": query}, ensure_ascii=False)
-        line = request.encode("utf-8", "surrogatepass") + b"\n"
-        with self._lock:
-            if self._closed:
-                raise ValueError("the sandbox is closed")
-            try:
-                return self._answer(line)
-            except BaseException:
-                # Interrupted half-way, the worker's next answer would be to this question.
-                self._stop()
-                raise
-
-    def _answer(self, line: bytes) -> Verdict:
-        verdict = Verdict(False, "timeout", "", 0)
-        # Again in a fresh worker, as the first may have been killed from outside, also while it was
-        # idle, or have been late or short of memory for reasons that are not the query's.
-        for _ in range(2):
-            if self._worker is None or not self._worker.usable:
-                self._stop()
-                self._worker = Worker(self._settings)
-                self._fresh = True
-            verdict, settled = self._ask(self._worker, line)
-            if settled:
-                break
-        return verdict
-
-    def _ask(self, worker: Worker, line: bytes) -> tuple[Verdict, bool]:
-        """Give the worker's verdict, and whether a fresh worker could give no other."""
-        fresh, self._fresh = self._fresh, False
-        try:
-            answer = worker.exchange(line, time.monotonic() + self._timeout)
-        except LateError:
-            self._stop()
-            return Verdict(False, "timeout", f"killed after {self._timeout:g} s", 0), False
-        except LostError as lost:
-            self._worker = None
-            return _read_loss(lost.status), False
-        if answer.get("last"):
-            self._stop()
-        return _read_verdict(answer), fresh or not answer.get("spent")
-
-    def _stop(self) -> None:
-        if self._worker is not None:
-            self._worker.stop()
-            self._worker = None
-
-
-def _read_loss(status: int | None) -> Verdict:
-    if status == -signal.SIGXCPU:
-        return Verdict(False, "timeout", "killed: out of processor time", 0)
-    # Nobody else ends it twice in a row: the system ran out of memory, or SQLite crashed.
-    reason = "timeout" if status == -signal.SIGKILL else "runtime_error"
-    return Verdict(False, reason, f"the worker was lost twice, exit status {status}", 0)
+        return _read_verdict(self._request({"schema": schema, "query": query}))
 
 
 def _read_verdict(answer: dict[str, object]) -> Verdict:

@@ -65,11 +65,17 @@ class Pool:
 
 
 class Column:
-    """One stored column: its name, kind, own values and the pool it draws from."""
+    """One stored column: its name, kind, own values and the pool it draws from.
+
+    Attributes:
+        required: Whether it is NOT NULL.
+        default: Whether it has a DEFAULT.
+    """
 
     def __init__(self, name: str, kind: str, key: bool) -> None:
         """Describe a column; `key` says that it is the whole primary key."""
         self.name, self.kind, self.key = name, kind, key
+        self.required = self.default = False
         self.own: list[Value] = []
         self.pool = Pool()
 
@@ -148,9 +154,11 @@ def inspect(conn: sqlite3.Connection, query: str) -> list[Table]:
 def _read_table(conn: sqlite3.Connection, table: Table) -> Table:
     info = conn.execute(f"PRAGMA {table.database}.table_xinfo({quote(table.name)})").fetchall()
     lone = sum(row[5] > 0 for row in info) == 1
-    for _, name, declared, _, _, key, hidden in info:
+    for _, name, declared, required, default, key, hidden in info:
         if hidden == 0:
-            table.columns.append(Column(name, kind_of(declared or "", name), lone and key > 0))
+            column = Column(name, kind_of(declared or "", name), lone and key > 0)
+            column.required, column.default = bool(required), default is not None
+            table.columns.append(column)
     keys = conn.execute(f"PRAGMA {table.database}.foreign_key_list({quote(table.name)})")
     for _, _, parent, here, there, *_ in keys.fetchall():
         table.references.append((here, parent, there or ""))

@@ -15,6 +15,7 @@ import signal
 import sqlite3
 import sys
 import types
+from typing import Any, Protocol
 
 PR_SET_PDEATHSIG = 1
 PR_SET_NO_NEW_PRIVS = 38
@@ -24,16 +25,21 @@ OPEN_FILES = 3
 OLDEST_SQLITE = (3, 31)
 
 
+class Server(Protocol):
+    """What answers requests."""
+
+    def serve(self, request: dict[str, Any]) -> dict[str, object]:
+        """Answer one request; `spent` says that memory ran short."""
+
+
 def main() -> None:
     """Confine this process, say so, and serve until stdin ends."""
     settings = json.loads(sys.argv[1])
     _stub_packages()
-    from datakit.sqlite.judge import Judge
-
     try:
         if sqlite3.sqlite_version_info < OLDEST_SQLITE:
             raise OSError(f"SQLite {sqlite3.sqlite_version} is too old, 3.31 is needed")
-        judge = Judge(settings["steps"], settings["max_rows"], settings["variants"])
+        server = _open_server(settings)
         _confine(settings["memory_mb"] * 1024 * 1024, settings["parent"])
     except (OSError, ValueError, MemoryError, sqlite3.Error) as error:
         _reply({"ready": False, "message": f"{type(error).__name__}: {error}"})
@@ -43,18 +49,26 @@ def main() -> None:
         _limit_processor(settings["seconds"])
         try:
             request = json.loads(line.decode("utf-8", "surrogatepass"))
-            outcome = judge.judge(request["schema"], request["query"])
-            reason, message, rows = outcome.reason, outcome.message, outcome.rows
-            spent = outcome.spent
+            answer = server.serve(request)
         except MemoryError:
-            reason, message, rows, spent = "timeout", "out of memory", 0, True
+            answer = {"reason": "timeout", "message": "out of memory", "rows": 0, "spent": True}
         # Replaced now and then, and when memory was short: under a fixed limit, memory left
         # scattered would change later verdicts.
-        last = spent or served >= MAX_REQUESTS
-        answer: dict[str, object] = {"reason": reason, "message": message, "rows": rows}
-        _reply(answer | {"spent": spent, "last": last})
+        last = bool(answer["spent"]) or served >= MAX_REQUESTS
+        _reply(answer | {"last": last})
         if last:
             return
+
+
+def _open_server(settings: dict[str, Any]) -> Server:
+    # All that is imported is imported here: once confined, the process opens no file.
+    if settings.get("serve") == "trial":
+        from datakit.sqlite.trial import Trial
+
+        return Trial(settings["steps"], settings["total"], settings["max_rows"])
+    from datakit.sqlite.judge import Judge
+
+    return Judge(settings["steps"], settings["max_rows"], settings["variants"])
 
 
 def _stub_packages() -> None:

@@ -467,7 +467,7 @@ def test_one_operation_on_the_largest_values_ends_soon(box, case):
 def test_what_takes_time_without_steps_is_killed_twice(monkeypatch):
     started = []
     monkeypatch.setattr(
-        "datakit.sqlite.sandbox.Worker", lambda limits: started.append(1) or Worker(limits)
+        "datakit.sqlite.client.Worker", lambda limits: started.append(1) or Worker(limits)
     )
     with Sandbox(timeout=0.5) as box:
         verdict = box.check("", ENDLESS + f"SELECT sum({SLOW}) FROM c")
