@@ -8,12 +8,13 @@ import inspect
 import json
 import sys
 from collections.abc import Sequence
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
 from datakit import registry
 from datakit.cli.catalog import kind
-from datakit.cli.main import COMMANDS, _Parser, common
+from datakit.cli.main import COMMANDS, GROUP, _Parser, common
 from datakit.llm.teacher import Teacher
 from datakit.running.pipeline import Pipeline
 from datakit.step import args_section, describe, parameters
@@ -23,6 +24,13 @@ PIPELINE = """Paths are relative to the pipeline's file. A step is written as it
 `- filter.length: {min_chars: 20}`, or by its name alone. `seeds:` and `source:` take a path, or a
 source with its own keys: `{source.jsonl: {path: data.csv, fields: {instruction: question}}}`.
 Rounds are finished once they are begun, so a run may keep a few more than `target`.
+"""
+TRAINING = """A setting is an option (`--lora-r 8`) and a key of a file (`lora_r: 8`, given with
+`--settings FILE`); options win. A method has the settings of `sft` too, but for packing and padding.
+"""
+PUBLIC = """Each is read by its own columns, from the hub or, as `NAME=FILE`, from a file. None of
+these ids was ever loaded whole by datakit's tests, which have no hub: the adapters were tried on
+excerpts in each set's format.
 """
 NOTE = "<!-- Written by `make docs` from the code; do not edit. -->\n\n"
 
@@ -69,16 +77,78 @@ def commands() -> str:
     Tables of our own, since argparse lays out its help otherwise in every version of Python.
     """
     parts = [NOTE, "# Commands\n"]
-    for name, (module, _) in COMMANDS.items():
-        command = getattr(importlib.import_module(f"datakit.cli.{module}"), name)
+    found = {
+        name: getattr(importlib.import_module(f"datakit.cli.{module}"), name)
+        for name, (module, _) in COMMANDS.items()
+    }
+    found |= {
+        point.name: point.load()
+        for point in sorted(entry_points(group=GROUP), key=lambda each: each.name)
+        if point.dist and point.dist.name == "datakit"
+    }
+    for name, command in found.items():
         parser = _Parser(add_help=False)
         command.configure(parser)
-        words = "".join(f" {_usage(action)}" for action in parser._actions)
-        parts.append(f"\n## {name}\n\n{command.__doc__}\n\n    datakit {name}{words}\n")
-        parts.append(_table(parser))
+        parts.append(f"\n## {name}\n\n{command.__doc__}\n")
+        parts.append(_command(name, parser))
     parser = _Parser(add_help=False)
     common(parser)
-    parts.append(f"\n## Everywhere\n\nOptions that every command has.\n{_table(parser)}")
+    parts.append(f"\n## Everywhere\n\nOptions that every command has.\n{_table(parser._actions)}")
+    return "".join(parts)
+
+
+def _command(name: str, parser: argparse.ArgumentParser) -> str:
+    """Returns usage and arguments of a command, or of each of its methods."""
+    methods = [each for each in parser._actions if isinstance(each, argparse._SubParsersAction)]
+    if not methods:
+        own = [each for each in parser._actions if not isinstance(each, argparse._HelpAction)]
+        own = [each for each in own if each.dest not in _everywhere()]
+        settings = [each for each in own if each.default is argparse.SUPPRESS]
+        own = [each for each in own if each not in settings]
+        words = "".join(f" {_usage(action)}" for action in own)
+        more = " [settings]" if settings else ""
+        text = f"\n    datakit {name}{words}{more}\n{_table(own)}"
+        return text + ("\nSettings: see [training](training.md).\n" if settings else "")
+    texts = {each.dest: each.help for each in methods[0]._choices_actions}
+    return "".join(
+        f"\n### {name} {method}\n\n{texts[method]}.\n{_command(f'{name} {method}', sub)}"
+        for method, sub in methods[0].choices.items()
+    )
+
+
+def _everywhere() -> set[str]:
+    parser = _Parser(add_help=False)
+    common(parser)
+    return {action.dest for action in parser._actions}
+
+
+def training() -> str:
+    """Returns the page of the settings of every training method."""
+    from trainers.command import METHODS
+    from trainers.data import SETS
+
+    parts = [NOTE, "# Settings of a training\n\n", TRAINING]
+    seen: set[str] = set()
+    for name, (module, cls, fixed, text) in METHODS.items():
+        kind = getattr(importlib.import_module(module), cls)
+        rows = [row for row in parameters(kind) if row["name"] not in seen]
+        texts: dict[str, str] = {}
+        for each in reversed(kind.__mro__):
+            texts |= args_section(inspect.getdoc(each) or "")
+        for row in rows:
+            row["text"] = texts.get(row["name"], "")
+        seen |= {row["name"] for row in rows}
+        held = f" With {', '.join(f'`{k}: {v}`' for k, v in fixed.items())}." if fixed else ""
+        rate = f"{kind.adapter_rate:g} for an adapter, {kind.full_rate:g} for the whole model"
+        parts.append(f"\n## {name}\n\n{text[:1].upper()}{text[1:]}.{held} Learning rate: {rate}.\n")
+        if rows:
+            parts.append(_keys(rows))
+    parts.append(f"\n## Public sets by name\n\n{PUBLIC}\n| name | hub id | licence | gives | |\n")
+    parts.append("| --- | --- | --- | --- | --- |\n")
+    for public in {each.id: each for each in SETS.values()}.values():
+        gives = ", ".join(public.gives)
+        cells = (f"`{public.name}`", public.id, public.license, gives, public.terms)
+        parts.append("| " + " | ".join(cells) + " |\n")
     return "".join(parts)
 
 
@@ -95,11 +165,11 @@ def _shown(action: argparse.Action, names: Sequence[str]) -> str:
     return " ".join([", ".join(names), *([] if action.nargs == 0 else [value])]).strip()
 
 
-def _table(parser: argparse.ArgumentParser) -> str:
-    if not parser._actions:
+def _table(actions: Sequence[argparse.Action]) -> str:
+    if not actions:
         return ""
     rows = ["\n| argument | default | |\n| --- | --- | --- |\n"]
-    for action in parser._actions:
+    for action in actions:
         default = "" if action.default in (None, False, "") else f"`{action.default}`"
         default = "required" if action.required and action.nargs != "?" else default
         cells = (f"`{_shown(action, action.option_strings)}`", default, action.help or "")
@@ -108,7 +178,12 @@ def _table(parser: argparse.ArgumentParser) -> str:
 
 
 def _pages() -> list[tuple[str, str]]:
-    return [("pipeline.md", pipeline()), ("steps.md", steps()), ("commands.md", commands())]
+    return [
+        ("pipeline.md", pipeline()),
+        ("steps.md", steps()),
+        ("commands.md", commands()),
+        ("training.md", training()),
+    ]
 
 
 def main() -> int:

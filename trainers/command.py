@@ -51,7 +51,9 @@ def _everywhere(parser: argparse.ArgumentParser) -> None:
     common(parser)
     names = ("store", "json", "quiet", "verbose", "no_color", "yes")
     # What was said before the method's name must not be undone by a default here.
-    parser.set_defaults(**dict.fromkeys(names, argparse.SUPPRESS))
+    for action in parser._actions:
+        if action.dest in names:
+            action.default = argparse.SUPPRESS
 
 
 def _add_common(parser: argparse.ArgumentParser) -> None:

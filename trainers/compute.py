@@ -2,8 +2,8 @@
 
 With N parameters, a forward pass takes 2 N operations per token and a backward pass 4 N (Kaplan et
 al. 2020, arXiv 2001.08361): 2 N for the gradients of activations and 2 N for those of weights. With
-an adapter the second half falls away, as frozen weights need no gradient. Attention over long texts,
-the optimizer and recomputed activations come on top and are not in here.
+an adapter the second half falls away, as frozen weights need no gradient. Attention over long
+texts, the optimizer and recomputed activations come on top and are not in here.
 """
 
 from __future__ import annotations

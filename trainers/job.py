@@ -11,6 +11,7 @@ from typing import Any
 
 from trainers import run
 from trainers.checkpoints import last_checkpoint, quiet
+from trainers.compute import measured
 from trainers.methods import Method, Rows
 from trainers.models import ModelRef
 from trainers.run import RUN_FILE, Clock, Run
@@ -128,6 +129,8 @@ class Job:
             raise
         self.facts["curves"] = curves(trainer.state.log_history)
         self.facts["result"] = _result(trainer, self.facts["curves"])
+        for each in trainer.callback_handler.callbacks:
+            self.facts |= getattr(each, "facts", dict)()
         return result
 
     def _save(self, trainer: Any) -> None:  # noqa: ANN401
@@ -144,12 +147,19 @@ class Job:
 
     def _cost(self, trainer: Any, result: Any, clock: Clock) -> dict[str, Any]:  # noqa: ANN401
         state = trainer.state
+        tokens = int(_last(self.facts["curves"]["train"], "num_tokens"))
         return {
             **clock.seconds(),
             "train_seconds": round(result.metrics.get("train_runtime", 0.0), 1),
             "rows": state.global_step * self.settings.batch * self.settings.accumulate,
-            "tokens": int(_last(self.facts["curves"]["train"], "num_tokens")),
+            "tokens": tokens,
             "flops": float(state.total_flos or 0.0),
+            **measured(
+                self.method.name,
+                parameters=self.facts["parameters"]["total"],
+                tokens=tokens,
+                adapters=self.settings.lora != "none",
+            ),
         }
 
     def _write_dropped(self) -> None:

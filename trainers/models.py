@@ -253,8 +253,8 @@ def is_reward(ref: ModelRef) -> bool:
 def _fits_task(ref: ModelRef, task: str) -> None:
     if task == "CAUSAL_LM" and is_reward(ref):
         raise InputError(
-            f"{ref.given}: is a reward model: it rates answers and gives none. Use it in a pipeline: "
-            "score.reward."
+            f"{ref.given}: is a reward model: it rates answers and gives none. Use it in a "
+            "pipeline: score.reward."
         )
     if task == "SEQ_CLS" and ref.adapter and not is_reward(ref):
         raise InputError(

@@ -106,6 +106,11 @@ class Plan:
         return 2 if self.autocast else self.stream_bytes
 
     @property
+    def output_bytes(self) -> int:
+        """Bytes of an element that comes out of a linear layer: bitsandbytes gives what it got."""
+        return self.stream_bytes if self.quantize == "nf4" else self.compute_bytes
+
+    @property
     def trained_bytes(self) -> int:
         """Bytes of a trained parameter: PEFT lifts adapters to fp32, TRL lowers them under NF4."""
         if self.full:

@@ -115,8 +115,7 @@ def _end(held: Held, reading: Reading) -> dict[str, Any]:
     if held.paired:
         margins = held.margins(reading)
         told |= {"margin": stats.mean(margins), "accuracy": stats.mean(wins(margins))}
-        for name, wins in held.baselines().items():
-            told[name] = stats.mean(wins)
+        told |= {name: stats.mean(right) for name, right in held.baselines().items()}
     return {name: each.to_json() for name, each in told.items()}
 
 
@@ -187,8 +186,8 @@ def _overfit(held: Held, readings: Sequence[Reading]) -> str:
         return ""
     return (
         f"Since step {best.step} the margin grew in training, {before:.2f} to {after:.2f}, and "
-        f"fell on held-out pairs, {held.margin(best):.2f} to {held.margin(end):.2f}: overfitting. Take "
-        "fewer steps or more pairs, or let --evaluate-every and --patience stop it."
+        f"fell on held-out pairs, {held.margin(best):.2f} to {held.margin(end):.2f}: overfitting. "
+        "Take fewer steps or more pairs, or let --evaluate-every and --patience stop it."
     )
 
 

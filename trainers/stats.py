@@ -28,7 +28,7 @@ class Interval:
 
     Args:
         value: The estimate.
-        low: Lower end of its interval; None if one item allows none.
+        low: Lower end of its interval; None if the items allow none, as a single one.
         high: Upper end.
         n: Items it rests on.
     """
@@ -102,8 +102,12 @@ def ratio(
 ) -> Interval:
     """Returns the sum of numerators over that of denominators, such as nats per token.
 
-    The interval is that of the linearised ratio (Cochran, Sampling Techniques, 6.4), with the items
-    as clusters and t quantiles: an item's tokens are not independent of each other.
+    The items are the clusters: an item's tokens are not independent of each other. The error is the
+    jackknife's over items (Cochran, Sampling Techniques, 6.17), in its closed form; the t quantile
+    has as many degrees of freedom as items of equal weight would be worth (Kish: the squared sum of
+    the weights over the sum of their squares), less one. With equal denominators it is `mean`. Of
+    items whose lengths are geometric and whose levels are normal, intervals cover 94 to 98 % for 5
+    to 40 items; without the two corrections 89 to 93 %.
 
     Args:
         numerators: One per item.
@@ -113,8 +117,8 @@ def ratio(
     Raises:
         ValueError: If the denominators' sum is not over 0, or as for `mean`.
     """
-    value, residuals = _linear(numerators, denominators)
-    return _around(value, residuals, confidence)
+    value, residuals, freedom = _linear(numerators, denominators)
+    return _around(value, residuals, confidence, freedom)
 
 
 def difference(
@@ -132,30 +136,41 @@ def difference(
     Raises:
         ValueError: As for `ratio` and `paired`.
     """
-    a, of_a = _linear(*before)
-    b, of_b = _linear(*after)
+    a, of_a, free_a = _linear(*before)
+    b, of_b, free_b = _linear(*after)
     if len(of_a) != len(of_b):
         raise ValueError(f"{len(of_a)} items before, {len(of_b)} after")
-    return _around(b - a, of_b - of_a, confidence)
+    return _around(b - a, of_b - of_a, confidence, min(free_a, free_b))
 
 
-def _linear(numerators: Sequence[float], denominators: Sequence[float]) -> tuple[float, Floats]:
-    """Returns a ratio, and what each item adds to it, on the scale of a mean's values."""
+def _linear(
+    numerators: Sequence[float], denominators: Sequence[float]
+) -> tuple[float, Floats, int]:
+    """Returns a ratio, what each item adds to it (as a mean's residuals), degrees of freedom."""
     x, y = _array(numerators), _array(denominators)
     if len(x) != len(y):
         raise ValueError(f"{len(x)} numerators, {len(y)} denominators")
     if y.min() < 0 or y.sum() <= 0:
         raise ValueError("the denominators must not be negative, nor all 0")
-    value = float(x.sum() / y.sum())
-    return value, (x - value * y) / y.mean()
+    value, n = float(x.sum() / y.sum()), len(x)
+    shares = y / y.sum()
+    if shares.max() > 1 - 1e-9:
+        return value, np.zeros(n), 0
+    freedom = max(1, int(1 / np.square(shares).sum() - 1 + 1e-9))
+    # Without item i, the ratio is off by this residual over (1 - its share).
+    residuals = (x - value * y) / y.mean() / (1 - shares) * (n - 1) / n
+    return value, residuals, freedom
 
 
-def _around(value: float, residuals: Floats, confidence: float) -> Interval:
+def _around(
+    value: float, residuals: Floats, confidence: float, freedom: int | None = None
+) -> Interval:
     n = len(residuals)
-    if n == 1:
-        return Interval(value, None, None, 1)
+    freedom = n - 1 if freedom is None else freedom
+    if freedom < 1:
+        return Interval(value, None, None, n)
     error = math.sqrt(float(np.square(residuals).sum()) / (n - 1) / n)
-    half = t_quantile((1 + confidence) / 2, n - 1) * error
+    half = t_quantile((1 + confidence) / 2, freedom) * error
     return Interval(value, value - half, value + half, n)
 
 

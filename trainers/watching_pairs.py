@@ -60,7 +60,7 @@ class PairWatch(TrainerCallback):  # type: ignore[misc]
 
     def __init__(
         self,
-        trainer: Any,
+        trainer: Any,  # noqa: ANN401
         answers: Answers,
         *,
         beta: float | None,
@@ -123,7 +123,8 @@ class PairWatch(TrainerCallback):  # type: ignore[misc]
         )
         reference = None
         if self._reference is not None:
-            reference = Reading(0, *(_side(side, side) for side in self._reference))
+            better, worse = self._reference
+            reference = Reading(0, _side(better, better), _side(worse, worse))
         return Held(chosen, rejected, self._answers.paired, self._beta, reference)
 
     def _likelihoods(self) -> tuple[Side, Side]:
@@ -259,8 +260,10 @@ def watch_answers(settings: Any, trainer: Any, rows: int) -> None:  # noqa: ANN4
     pairs = [pair for name in good for pair in zip(good[name], bad[name], strict=False)]
     answers = Answers([pair[0] for pair in pairs], [pair[1] for pair in pairs])
     if not pairs:
-        sides = ([each for found in side.values() for each in found] for side in (good, bad))
-        answers = Answers(*sides, paired=False)
+        better, worse = (
+            [each for found in side.values() for each in found] for side in (good, bad)
+        )
+        answers = Answers(better, worse, paired=False)
     _attach(settings, trainer, answers, beta=settings.beta, margin="rewards/margins")
 
 
@@ -283,7 +286,12 @@ def _cut(row: dict[str, Ids], answer: str, length: int) -> _Answer:
 
 
 def _attach(
-    settings: Any, trainer: Any, answers: Answers, *, beta: float | None, margin: str
+    settings: Any,  # noqa: ANN401
+    trainer: Any,  # noqa: ANN401
+    answers: Answers,
+    *,
+    beta: float | None,
+    margin: str,
 ) -> None:
     if not settings.watch or not answers.chosen or not answers.rejected:
         return

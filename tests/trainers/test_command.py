@@ -3,6 +3,7 @@
 import json
 
 import pytest
+
 from datakit.cli.main import main
 
 pytest.importorskip("trl")
@@ -24,7 +25,9 @@ def test_train_and_merge(data, tiny_model_dir, tmp_path, capsys):
     out, merged = tmp_path / "run", tmp_path / "merged"
     model = ["--model", str(tiny_model_dir)]
     quick = ["--steps", "2", "--batch", "2", "--lora-r", "4", "--device", "cpu"]
-    assert main(["train", "sft", str(data), *model, "-o", str(out), *quick, "--held-out", "0.25"]) == 0
+    assert (
+        main(["train", "sft", str(data), *model, "-o", str(out), *quick, "--held-out", "0.25"]) == 0
+    )
     told = capsys.readouterr()
     assert "held-out loss" in told.out and "rows whose end is learnt (EOS)" in told.err
     assert "Traceback" not in told.err and "Warning" not in told.err
@@ -47,7 +50,9 @@ def test_settings_of_a_file_hold_unless_an_option_says_otherwise(
     file = tmp_path / "sft.yaml"
     file.write_text("steps: 1\nlearning_rate: 2e-3\nlora_r: 2\nreport_to: []\n")
     words = ["train", "sft", str(data), "--model", str(tiny_model_dir), "--settings", str(file)]
-    assert main([*words, "--lora-r", "4", "-o", str(tmp_path / "r"), "--device", "cpu", "--json"]) == 0
+    assert (
+        main([*words, "--lora-r", "4", "-o", str(tmp_path / "r"), "--device", "cpu", "--json"]) == 0
+    )
     settings = json.loads(capsys.readouterr().out)["settings"]
     assert (settings["steps"], settings["learning_rate"], settings["lora_r"]) == (1, 2e-3, 4)
 
@@ -55,7 +60,10 @@ def test_settings_of_a_file_hold_unless_an_option_says_otherwise(
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["sft", "DATA", "-o", "OUT", "--lora", "lorra"], '--lora: there is no "lorra"; did you mean "lora"?'),
+        (
+            ["sft", "DATA", "-o", "OUT", "--lora", "lorra"],
+            '--lora: there is no "lorra"; did you mean "lora"?',
+        ),
         (["sft", "DATA", "-o", "OUT", "--steps", "many"], '--steps: "many" is not a whole number'),
         (["sft", "DATA", "-o", "OUT", "--lora-r", "0"], "--lora-r: must be a whole number"),
         (["sft", "DATA", "-o", "OUT", "--held-out", "1.5"], "a share lies between 0 and 1"),

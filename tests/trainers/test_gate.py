@@ -1,4 +1,5 @@
 import pytest
+
 from datakit.errors import InputError
 from datakit.record import Record
 

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from datakit.errors import InputError
 from datakit.record import Record
 
@@ -49,7 +50,9 @@ def test_the_record_says_what_was_done(whole):
     assert [each["step"] for each in facts["curves"]["train"]] == [1, 2, 3, 4, 5, 6]
     assert [each["step"] for each in facts["curves"]["eval"]] == [0, 6]
     assert facts["parameters"]["trainable"] > 0 and facts["cost"]["tokens"] > 0
-    assert facts["files"] == {"adapter_model.safetensors": whole.weights["adapter_model.safetensors"]}
+    assert facts["files"] == {
+        "adapter_model.safetensors": whole.weights["adapter_model.safetensors"]
+    }
     assert (whole.path / "run.html").read_text().startswith("<!doctype html>")
     assert not [path for path in whole.path.iterdir() if path.name.startswith(".")]
 
@@ -66,7 +69,9 @@ def test_the_same_seed_is_the_same_adapter_and_another_is_not(tmp_path, tiny_mod
     one = trained(tmp_path / "a", tiny_model_dir)
     two = trained(tmp_path / "b", tiny_model_dir)
     other = trained(
-        tmp_path / "c", tiny_model_dir, SFT(steps=6, batch=2, save_every=2, lora_r=4, lora_alpha=8, seed=1)
+        tmp_path / "c",
+        tiny_model_dir,
+        SFT(steps=6, batch=2, save_every=2, lora_r=4, lora_alpha=8, seed=1),
     )
     assert one.weights == two.weights != other.weights
 
@@ -104,7 +109,9 @@ def test_a_killed_training_goes_on_to_the_same_adapter(step, tmp_path, tiny_mode
 
 @pytest.mark.slow
 @pytest.mark.parametrize("wait", [0.05 * at for at in range(8)])
-def test_a_training_killed_at_any_moment_goes_on_to_the_same_adapter(wait, tmp_path, tiny_model_dir):
+def test_a_training_killed_at_any_moment_goes_on_to_the_same_adapter(
+    wait, tmp_path, tiny_model_dir
+):
     reference = trained(tmp_path / "whole", tiny_model_dir)
     out = tmp_path / "killed"
     code = KILLED.format(
@@ -171,7 +178,13 @@ def test_what_is_left_out_is_listed(tmp_path, tiny_model_dir):
 def test_nothing_is_written_where_the_gate_stops(tmp_path, tiny_model_dir):
     records = [Record("Long?", output="word " * 200, id="long")]
     with pytest.raises(InputError, match="--long cut"):
-        fit(SFT(max_length=64), records, model=str(tiny_model_dir), out=tmp_path / "run", device="cpu")
+        fit(
+            SFT(max_length=64),
+            records,
+            model=str(tiny_model_dir),
+            out=tmp_path / "run",
+            device="cpu",
+        )
     assert not (tmp_path / "run").exists()
 
 
@@ -192,9 +205,15 @@ def test_full_fine_tuning_leaves_a_whole_model(tmp_path, tiny_model_dir):
 
 
 def test_early_stopping_keeps_the_best(tmp_path, tiny_model_dir):
-    # A learning rate that destroys the model: the first evaluation after the start is the best.
+    # A learning rate that changes nothing: no evaluation is better than the first.
     settings = SFT(
-        steps=12, batch=2, evaluate_every=2, patience=2, lora_r=4, learning_rate=0.5, schedule="constant"
+        steps=12,
+        batch=2,
+        evaluate_every=2,
+        patience=2,
+        lora_r=4,
+        learning_rate=1e-12,
+        schedule="constant",
     )
     run = trained(tmp_path / "run", tiny_model_dir, settings, held_out=0.25)
     assert run.facts["result"]["steps"] < 12 and run.facts["result"]["stopped_early"]

@@ -106,8 +106,8 @@ def test_savings_save(tiny, plan, less):
 
 def test_all_logits_take_what_their_vocabulary_does(llama):
     full = estimate(llama, replace(QLORA, loss="full")).logits
-    assert full == 2048 * 128_256 * 20
-    assert estimate(llama, QLORA).logits < full / 20
+    assert full == 2048 * 128_256 * 14
+    assert estimate(llama, QLORA).logits < full / 15
 
 
 def test_a_reference_of_full_fine_tuning_is_a_second_model(tiny):
@@ -126,7 +126,7 @@ def proposed(text, plan):
     found = []
     for line in text.partition("least harm first:\n")[2].splitlines():
         words = line.strip().partition(":")[0]
-        named = dict(each.split() for each in words.split(", "))
+        named = dict(each.split("=") for each in words.split(", "))
         changed = {
             name: {"on": True, "off": False}.get(value, int(value) if value.isdigit() else value)
             for name, value in named.items()
@@ -135,14 +135,14 @@ def proposed(text, plan):
     return found
 
 
-@pytest.mark.parametrize("free", [22e9, 14e9, 9e9, 7e9])
+@pytest.mark.parametrize("free", [22e9, 14e9, 9e9])
 @pytest.mark.parametrize(
     "plan",
     [
         Plan(batch=8, max_length=4096, checkpointing=False),
         Plan(batch=6, max_length=2048, attention="eager", quantize="nf4"),
         Plan(lora="none", batch=4),
-        Plan(lora="none", weights="fp32", device="cpu"),
+        Plan(lora="none", device="cpu", loss="full"),
     ],
 )
 def test_every_proposal_fits(llama, plan, free):
@@ -160,7 +160,7 @@ def test_the_least_harm_comes_first(llama):
     plan = Plan(quantize="nf4", batch=8, max_length=4096, checkpointing=False)
     found = proposed(refused(estimate(llama, plan), int(30e9)), plan)
     assert found[0] == replace(plan, checkpointing=True)
-    assert found[1].batch < 8 and found[1].checkpointing is False
+    assert found[1] == replace(plan, max_length=256)
 
 
 def test_the_error_names_the_parts_and_the_price(llama):
@@ -168,8 +168,8 @@ def test_the_error_names_the_parts_and_the_price(llama):
     text = refused(estimate(llama, plan), 10_000_000_000)
     assert text.startswith("model: does not fit into memory. It takes about ")
     assert "10.00 GB are free." in text
-    assert "  weights         16.06 GB" in text
-    assert "quantize nf4" in text and "(the base is rounded to 4 bits)" in text
+    assert "  weights          16.06 GB" in text
+    assert "quantize=nf4" in text and "(the base is rounded to 4 bits)" in text
 
 
 def test_changes_that_do_not_help_are_not_proposed(llama):
@@ -262,6 +262,7 @@ print(json.dumps([tensors, found.peak, found.trained, trained]))
         {"weights": "fp32", "checkpointing": True, "batch": 2},
         {"weights": "fp32", "checkpointing": False},
         {"quantize": "nf4", "checkpointing": True},
+        {"quantize": "nf4", "weights": "fp32", "checkpointing": False, "batch": 2},
         {"weights": "bf16", "autocast": False, "checkpointing": False, "batch": 2},
     ],
 )

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+
 from datakit.errors import InputError
 
 torch = pytest.importorskip("torch")
@@ -39,7 +40,9 @@ def test_in_bfloat16_what_is_lost_is_measured(tiny_adapter_dir, tmp_path):
 
 
 @pytest.mark.parametrize("fault", ["not merged", "destroyed"])
-def test_a_merge_that_went_wrong_leaves_nothing_behind(fault, tiny_adapter_dir, tmp_path, monkeypatch):
+def test_a_merge_that_went_wrong_leaves_nothing_behind(
+    fault, tiny_adapter_dir, tmp_path, monkeypatch
+):
     """The two ways in which merging into 4 bits fails, brought about here in what is saved."""
     from peft.tuners.lora import LoraModel
 

@@ -2,6 +2,7 @@ import json
 import shutil
 
 import pytest
+
 from datakit.errors import InputError
 
 pytest.importorskip("transformers")
@@ -16,7 +17,11 @@ def test_what_a_name_means(tiny_model_dir, tiny_adapter_dir):
     assert (adapter.kind, adapter.path) == ("adapter", str(tiny_model_dir))
     assert adapter.base == resolve(str(tiny_model_dir))
     served = resolve("http://127.0.0.1:8000/v1#small")
-    assert (served.kind, served.path, served.name) == ("served", "http://127.0.0.1:8000/v1", "small")
+    assert (served.kind, served.path, served.name) == (
+        "served",
+        "http://127.0.0.1:8000/v1",
+        "small",
+    )
     hub = resolve("Qwen/Qwen2-0.5B@main")
     assert (hub.kind, hub.path, hub.revision) == ("hub", "Qwen/Qwen2-0.5B", "main")
 
@@ -59,8 +64,14 @@ def test_an_adapter_for_another_base_is_told(tiny_model_dir, tiny_adapter_dir, t
     from transformers import LlamaConfig, LlamaForCausalLM
 
     LlamaForCausalLM(
-        LlamaConfig(vocab_size=64, hidden_size=32, intermediate_size=64, num_hidden_layers=2,
-                    num_attention_heads=2, num_key_value_heads=2)
+        LlamaConfig(
+            vocab_size=64,
+            hidden_size=32,
+            intermediate_size=64,
+            num_hidden_layers=2,
+            num_attention_heads=2,
+            num_key_value_heads=2,
+        )
     ).save_pretrained(base)
     config = json.loads((adapter / "adapter_config.json").read_text())
     config["base_model_name_or_path"] = str(base)
@@ -87,7 +98,9 @@ def test_the_pad_token_does_not_end_answers(tiny_model_dir, tmp_path):
 
 def test_the_same_weights_are_the_same_model_wherever_they_lie(tiny_model_dir, tmp_path):
     shutil.copytree(tiny_model_dir, tmp_path / "m")
-    here, there = (models.fingerprint(resolve(str(each))) for each in (tiny_model_dir, tmp_path / "m"))
+    here, there = (
+        models.fingerprint(resolve(str(each))) for each in (tiny_model_dir, tmp_path / "m")
+    )
     assert here == there
     with open(tmp_path / "m" / "model.safetensors", "r+b") as file:
         file.seek(-1, 2)
@@ -104,8 +117,9 @@ def test_a_served_model_has_no_weights_here():
 def test_the_embedded_model_is_the_wheel_s_own_weights():
     """Its checkpoint in the cache gives the logits of the GGUF file as transformers reads it."""
     torch = pytest.importorskip("torch")
-    from datakit.llm.embedded import default_gguf
     from transformers import AutoModelForCausalLM
+
+    from datakit.llm.embedded import default_gguf
 
     ours = models.load_model(resolve("embedded"), device="cpu")
     path = default_gguf()

@@ -32,9 +32,7 @@ def rows(tiny_tokenizer):
 def built(settings, rows, tiny_tokenizer, tiny_model_dir, tmp_path):
     ref = models.resolve(str(tiny_model_dir))
     model = models.load_model(ref, trainable=True)
-    return settings(
-        model, tiny_tokenizer, rows, rows, folder=tmp_path / "c", device="cpu", steps=1
-    )
+    return settings(model, tiny_tokenizer, rows, rows, folder=tmp_path / "c", device="cpu", steps=1)
 
 
 def batch_of(trainer):
@@ -69,9 +67,7 @@ def test_padded_batches(side, rows, tiny_tokenizer, tiny_model_dir, tmp_path):
 def test_rows_laid_end_to_end_learn_the_same_and_do_not_see_each_other(
     settings, rows, tiny_tokenizer, tiny_model_dir, tmp_path
 ):
-    trainer = built(
-        SFT(lora="none", **settings), rows, tiny_tokenizer, tiny_model_dir, tmp_path
-    )
+    trainer = built(SFT(lora="none", **settings), rows, tiny_tokenizer, tiny_model_dir, tmp_path)
     batch = batch_of(trainer)
     assert batch["input_ids"].shape[0] == 1
     assert spoken(tiny_tokenizer, batch) == sorted(a for _, a in CHATS)
@@ -107,7 +103,9 @@ def test_every_adapter_is_on_all_linear_layers_and_learns(
     }
     before = {n: p.clone() for n, p in trainer.model.named_parameters() if p.requires_grad}
     trainer.train()
-    changed = [n for n, p in trainer.model.named_parameters() if n in before and not p.equal(before[n])]
+    changed = [
+        n for n, p in trainer.model.named_parameters() if n in before and not p.equal(before[n])
+    ]
     assert any("lora_B" in name for name in changed)
     if lora == "lora+":
         rates = {g["lr"] for g in trainer.optimizer.param_groups}

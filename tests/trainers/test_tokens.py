@@ -1,6 +1,7 @@
 """What is learnt is decoded and compared with what should be learnt."""
 
 import pytest
+
 from datakit.errors import InputError
 
 pytest.importorskip("trl")
@@ -17,7 +18,10 @@ from trainers.tokens import (
 USER = {"role": "user", "content": "How many boats?"}
 ANSWER = {"role": "assistant", "content": "12 boats."}
 SYSTEM = {"role": "system", "content": "Be short."}
-MORE = ({"role": "user", "content": "And ferries?"}, {"role": "assistant", "content": "3 ferries é."})
+MORE = (
+    {"role": "user", "content": "And ferries?"},
+    {"role": "assistant", "content": "3 ferries é."},
+)
 
 
 def learnt(tokenizer, row):
@@ -38,10 +42,7 @@ def test_the_answers_and_their_ends_are_learnt_and_nothing_else(tokenizer, templ
     one = encode(tokenizer, (SYSTEM, USER, ANSWER))
     assert learnt(tokenizer, one) == f"12 boats.<|im_end|>{newline}"
     both = encode(tokenizer, (USER, ANSWER, *MORE))
-    assert (
-        learnt(tokenizer, both)
-        == f"12 boats.<|im_end|>{newline}3 ferries é.<|im_end|>{newline}"
-    )
+    assert learnt(tokenizer, both) == f"12 boats.<|im_end|>{newline}3 ferries é.<|im_end|>{newline}"
     assert both.answer_tokens == sum(label != IGNORED for label in both.labels)
     for row in (one, both):
         learned = [(i, y) for i, y in zip(row.input_ids, row.labels, strict=True) if y != IGNORED]
@@ -56,9 +57,10 @@ def test_a_prompt_is_the_beginning_of_the_chat(tokenizer):
 
 
 def test_it_is_what_trl_makes_of_prompt_and_completion(tokenizer, tiny_model_dir, tmp_path):
-    from datasets import Dataset
     from transformers import AutoModelForCausalLM
     from trl import SFTConfig, SFTTrainer
+
+    from datasets import Dataset
 
     rows = [{"prompt": [SYSTEM, USER], "completion": [ANSWER]}]
     trainer = SFTTrainer(
@@ -126,7 +128,9 @@ def test_a_token_across_the_border_is_not_learnt(tokenizer, tmp_path):
         "{{ m.content }}<|im_end|>{% endif %}{% endfor %}"
     )
     tokenizer.chat_template = file.read_text()
-    row = encode(tokenizer, ({"role": "user", "content": "at"}, {"role": "assistant", "content": "y go"}))
+    row = encode(
+        tokenizer, ({"role": "user", "content": "at"}, {"role": "assistant", "content": "y go"})
+    )
     text = learnt(tokenizer, row)
     assert "y go<|im_end|>".endswith(text) and text.endswith("<|im_end|>")
 

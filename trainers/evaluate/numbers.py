@@ -26,9 +26,9 @@ _UNIT_WORDS = 3
 
 
 def final(text: str) -> str:
-    """Returns the part of an answer that is its result: after `####`, in a box, or all of it."""
+    """Returns the part of an answer that is its result: behind `####`, in a box, or all of it."""
     if _MARK in text:
-        return text.rpartition(_MARK)[2].strip()
+        return text.rpartition(_MARK)[2].strip().partition("\n")[0].strip()
     boxed = _BOXED.findall(text)
     return str(boxed[-1]).strip() if boxed else text.strip()
 
