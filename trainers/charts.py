@@ -91,7 +91,9 @@ def smooth(series: Series, least: int = 30) -> tuple[Series, ...]:
 
 
 def ticks(low: float, high: float, most: int = 6) -> list[float]:
-    """Returns round values from at most `low` to at least `high`, 1, 2 or 5 times a power of ten apart.
+    """Returns round values from at most `low` to at least `high`.
+
+    They are 1, 2 or 5 times a power of ten apart.
 
     Args:
         low: The least value to be shown.
@@ -170,7 +172,7 @@ def line_chart(
 
 
 def _key(series: Sequence[Series]) -> Markup:
-    named = [
+    named: list[Child] = [
         [el("span", class_=f"swatch {each.look}{'' if each.line else ' dot'}"), each.name, " "]
         for each in series
     ]

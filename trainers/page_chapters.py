@@ -27,8 +27,15 @@ _NAMES = {
     "mean_token_accuracy": "Tokens that are the likeliest",
     "entropy": "Entropy of the prediction",
     "grad_norm": "Norm of the gradient",
-    "kl": "Divergence from the reference",
+    # Of the watch over held-out pairs; run.json has a word on its `kl`.
+    "margin": "Margin on watched pairs",
+    "accuracy": "Watched pairs ranked as labelled",
+    "*_shift": "Shift of log-probability, nats an answer",
+    "*_shift_per_token": "Shift of log-probability, nats a token",
+    "kl": "Distance from the reference, nats a token",
 }
+# Drawn with another curve.
+_PARTNERS = {"margin": "train_margin"}
 _SIDES = ("chosen", "rejected")
 _CHARTS = 24
 _LONGEST_RUN = 8_000
@@ -42,8 +49,8 @@ def chapter(id: str, title: str, *body: Child) -> Markup:
 
 
 def curves(told: Told) -> Markup:
-    """Returns every curve but the loss."""
-    watched = told.watch.get("curves")
+    """Returns every curve but the loss, and the figures of what was watched."""
+    watched = told.watch.get("points")
     entries = [each for each in watched if isinstance(each, dict)] if watched else []
     charts = [
         *(_chart(name, (("", entries),)) for name in _groups(entries)),
@@ -53,15 +60,49 @@ def curves(told: Told) -> Markup:
         ),
     ]
     shown = [each for each in charts if each is not None][:_CHARTS]
-    figures = told.watch.get("figures")
-    rows = [(_named(key), _value(each)) for key, each in figures.items()] if figures else []
-    if not shown and not rows:
+    watch = _watch(told.watch)
+    if not shown and not watch:
         return chapter("curves", "Curves", el("p", "Nothing was logged.", class_="none"))
-    return chapter(
-        "curves",
-        "Curves",
-        _words("Figures", ("of", "value"), rows) if rows else None,
-        el("div", shown, class_="grid") if shown else None,
+    grid = el("div", shown, class_="grid") if shown else None
+    return chapter("curves", "Curves", grid, watch)
+
+
+def _watch(watch: Mapping[str, Any]) -> list[Child]:
+    """Returns what was measured on held-out pairs at the end."""
+    rows = [(_named(name), _interval(each)) for name, each in (watch.get("end") or {}).items()]
+    by_length = [
+        (str(each["lengths"]), f"{each['pairs']:,}", _interval(each["accuracy"]))
+        for each in watch.get("by_length") or ()
+    ]
+    body: list[Child] = []
+    if rows:
+        n = watch.get("pairs") or watch.get("answers") or 0
+        title = f"On {n:,} watched {'pairs' if watch.get('pairs') else 'answers'}, at the end"
+        body += [el("h3", title), _words(title, ("of", "mean and 95 % interval"), rows)]
+    if by_length:
+        title = "Accuracy by length"
+        head = ("chosen against rejected", "pairs", "accuracy")
+        body += [el("h3", title), _words(title, head, by_length)]
+    greedy = watch.get("greedy_answers")
+    if greedy and greedy["tokens_before"]:
+        n = len(greedy["tokens_before"])
+        before, after = (sum(greedy[name]) / n for name in ("tokens_before", "tokens_after"))
+        text = f"Greedy answers to {n:,} prompts: {before:.0f} tokens before, {after:.0f} after."
+        body.append(el("p", text))
+    if watch.get("kl"):
+        body.append(
+            el("p", "The distance from the reference is in ", quote(watch["kl"]), class_="note")
+        )
+    return body
+
+
+def _interval(value: Mapping[str, Any]) -> str:
+    middle, low, high = (value.get(name) for name in ("value", "low", "high"))
+    if middle is None:
+        return "-"
+    text = figures_of(middle)
+    return (
+        text if low is None or high is None else f"{text} [{figures_of(low)}, {figures_of(high)}]"
     )
 
 
@@ -70,7 +111,7 @@ def _groups(entries: Sequence[Mapping[str, Any]]) -> list[str]:
     found: dict[str, None] = {}
     for each in entries:
         for name in each:
-            if name not in _NO_CURVE and not name.endswith(_NO_CURVE_END):
+            if name not in (*_NO_CURVE, *_PARTNERS.values()) and not name.endswith(_NO_CURVE_END):
                 found.setdefault(_group(name))
     order = [name for name in _NAMES if name in found]
     return [*order, *(name for name in found if name not in _NAMES)]
@@ -93,6 +134,8 @@ def _chart(name: str, sources: Sequence[tuple[str, list[dict[str, Any]]]]) -> Ma
             label or _named(name), entries, name, "held" if held else "train", dots=held
         )
         series += [one] if held else smooth(one)
+        if name in _PARTNERS:
+            series.append(Series.of("training", entries, _PARTNERS[name], "train"))
     return line_chart(_named(name), series)
 
 

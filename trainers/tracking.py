@@ -61,8 +61,7 @@ def _log_in() -> None:
     if os.environ.get("WANDB_MODE", "").lower() in _OFFLINE:
         return
     os.environ.setdefault("WANDB_SILENT", "true")
-    import wandb
-
+    wandb = importlib.import_module("wandb")
     try:
         known = wandb.login(prompt=False)
     except wandb.Error as error:

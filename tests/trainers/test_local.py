@@ -17,7 +17,7 @@ TALK = [
     ("Say yes.", "Yes."),
     ("Name the price of everything in the goods table, please.", "SELECT price FROM goods;"),
     ("A long one.", "The river runs past the old mill and into the harbour. " * 6),
-    ("Größe?", "Zwölf Äpfel – ja."),
+    ("Größe?", "Zwölf Äpfel, ja."),
 ]
 
 

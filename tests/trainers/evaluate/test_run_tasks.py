@@ -1,0 +1,83 @@
+"""Tasks run on a model and on its base."""
+
+import pytest
+from fakes import Fake
+
+from trainers.evaluate import Items
+from trainers.evaluate.perplexity import Perplexity
+from trainers.evaluate.preference import Preference
+from trainers.evaluate.run import evaluate, lift_of, scores_of
+from trainers.examples import Chat, Pair
+
+ANSWERS = ["one", "two", "three"]
+CHATS = tuple(
+    Chat(each, ({"role": "user", "content": "?"}, {"role": "assistant", "content": each}))
+    for each in ANSWERS
+)
+TASK = Perplexity("perplexity:x", CHATS)
+AFTER = {"one": (2.0, 2), "two": (3.0, 2), "three": (5.0, 4)}
+BEFORE = {"one": (3.0, 2), "two": (5.0, 2), "three": (6.0, 4)}
+
+
+def test_an_adapter_is_compared_with_itself_switched_off():
+    subject = Fake(nats=AFTER, base_nats=BEFORE, adapter=True)
+    told = []
+    (found,) = evaluate(lambda name: subject, "m", [TASK], note=told.append)
+    assert found.scores["nll"].value == pytest.approx(10 / 8)
+    assert found.base_scores["nll"].value == pytest.approx(14 / 8)
+    assert found.lift["nll"].value == pytest.approx(-4 / 8)
+    assert "perplexity" in found.scores and "perplexity" not in found.lift
+    assert subject.closed == 1
+    rows = list(found.rows())
+    assert rows[1]["id"] == "two" and rows[1]["scores"]["nll"] == 1.5
+    assert rows[1]["base"]["scores"]["nll"] == 2.5 and rows[1]["answer"] is None
+
+
+def test_another_base_is_opened_when_the_first_is_closed():
+    opened = []
+
+    def opener(name):
+        assert all(each.closed for each in opened)
+        opened.append(Fake(nats={"new": AFTER, "old": BEFORE}[name]))
+        return opened[-1]
+
+    tasks = [TASK, Perplexity("perplexity:y", CHATS)]
+    first, second = evaluate(
+        opener, "new", tasks, base="old", with_base=[False, True], note=lambda text: None
+    )
+    assert first.base is None and first.to_json().keys() == {"task", "n", "scores", "notes"}
+    assert second.lift["nll"].value == pytest.approx(-0.5)
+    assert second.to_json()["lift"]["nll"]["value"] == pytest.approx(-0.5)
+    assert [each.closed for each in opened] == [1, 1]
+
+
+def test_a_model_is_closed_if_a_task_fails():
+    subject = Fake(nats={})
+    with pytest.raises(KeyError):
+        evaluate(lambda name: subject, "m", [TASK], note=lambda text: None)
+    assert subject.closed == 1
+
+
+def test_scores_relative_to_the_base_are_added():
+    ask = ({"role": "user", "content": "?"},)
+    task = Preference("preference:x", (Pair("a", ask, "one", "two"), Pair("b", ask, "two", "one")))
+    subject = Fake(nats=AFTER, base_nats=BEFORE, adapter=True)
+    (found,) = evaluate(lambda name: subject, "m", [task], note=lambda text: None)
+    assert found.items.scores["margin"] == (-1.0, 1.0)
+    assert found.scores["reward_accuracy"].value == 0.5
+    assert found.lift["chosen_logp"].value == pytest.approx(1.5)
+    # What says nothing of the model has no difference; what has no counterpart neither.
+    assert not {"shorter_wins", "margin"} & (found.lift.keys() | found.base_scores.keys())
+    alone = evaluate(lambda name: Fake(nats=AFTER), "m", [task], note=lambda text: None)
+    assert "margin" not in alone[0].scores
+
+
+def test_items_must_be_the_same():
+    a, b = (Items((name,), {"x": (1.0,)}) for name in "ab")
+    with pytest.raises(ValueError, match="items are not the same"):
+        lift_of(a, b)
+
+
+def test_an_enormous_perplexity_is_a_number():
+    items = Items(("a", "b"), {"nll": (900.0, 1.0)}, weights={"nll": (5, 5)}, exps={"p": "nll"})
+    assert scores_of(items)["p"].high == pytest.approx(2.718281828**700, rel=1e-5)
