@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import shutil
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 __all__ = ["last_checkpoint", "quiet"]
+
+# Their warnings are for who writes a program with them.
+_LIBRARIES = r"(transformers|trl|peft|accelerate|torch|bitsandbytes|datasets)(\.|$)"
 
 
 def last_checkpoint(folder: Path) -> Path | None:
@@ -32,33 +36,31 @@ def _whole(folder: Path) -> bool:
     return all((folder / name).is_file() for name in names) and any(folder.glob("rng_state*.pth"))
 
 
-class quiet(AbstractContextManager[None]):
-    """Keeps bars and notes of the libraries away; what matters is said by us."""
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keeps bars, notes and warnings of the libraries away; what matters is said by us."""
+    import logging
+    import warnings
 
-    def __enter__(self) -> None:
-        import logging
+    import datasets
+    import transformers
 
-        import transformers
-
-        import datasets
-
-        self._level = transformers.logging.get_verbosity()
-        transformers.logging.set_verbosity_error()
-        transformers.utils.logging.disable_progress_bar()
-        datasets.disable_progress_bars()
-        names = ("trl", "accelerate", "peft", "bitsandbytes")
-        self._loggers = [logging.getLogger(name) for name in names]
-        self._levels = [each.level for each in self._loggers]
-        for each in self._loggers:
-            each.setLevel(logging.ERROR)
-
-    def __exit__(self, *_: object) -> None:
-        import transformers
-
-        import datasets
-
-        transformers.logging.set_verbosity(self._level)
+    level = transformers.logging.get_verbosity()
+    loggers = [logging.getLogger(name) for name in ("trl", "accelerate", "peft", "bitsandbytes")]
+    levels = [each.level for each in loggers]
+    transformers.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
+    datasets.disable_progress_bars()
+    for each in loggers:
+        each.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            for kind in (FutureWarning, UserWarning):
+                warnings.filterwarnings("ignore", category=kind, module=_LIBRARIES)
+            yield
+    finally:
+        transformers.logging.set_verbosity(level)
         transformers.utils.logging.enable_progress_bar()
         datasets.enable_progress_bars()
-        for each, level in zip(self._loggers, self._levels, strict=True):
-            each.setLevel(level)
+        for each, own in zip(loggers, levels, strict=True):
+            each.setLevel(own)

@@ -8,7 +8,7 @@ import shlex
 import sys
 from typing import Any
 
-from datakit.cli.console import Command, Console, command
+from datakit.cli.console import Console, command
 from datakit.cli.main import common
 from datakit.errors import InputError
 from trainers.flags import add_flags, settings_from
@@ -84,13 +84,16 @@ def train(args: argparse.Namespace, console: Console) -> int:
             raise InputError(f"--{name}: `train {args.train_method}` has {value}; leave it out.")
         setattr(args, name, value)
     settings = settings_from(getattr(importlib.import_module(module), cls), args, args.settings)
-    from trainers.launch import Ear, fit
+    from trainers.job import Ear
+    from trainers.launch import fit
+    from trainers.run import is_main
 
-    tables: dict[str, list[tuple[str, str]]] = {}
+    def say(text: str) -> None:
+        if is_main():
+            console.say(text)
 
     def table(title: str, rows: list[tuple[str, str]]) -> None:
-        tables[title] = rows
-        if rows and not console.quiet:
+        if rows and is_main():
             width = max(len(name) for name, _ in rows)
             console.say(title)
             for name, text in rows:
@@ -107,8 +110,10 @@ def train(args: argparse.Namespace, console: Console) -> int:
         fields=_fields(args.fields),
         device=args.device,
         command=shlex.join(["datakit", *sys.argv[1:]]),
-        ear=Ear(console.say, lambda text, last: console.repaint(text, last=last), table),
+        ear=Ear(say, lambda text, last: console.repaint(text, last=last), table),
     )
+    if not is_main():
+        return 0
     console.document(run.facts)
     for line in run.summary():
         console.result(line)
@@ -152,8 +157,6 @@ def main() -> int:
 
     return cli(["train", *sys.argv[1:]])
 
-
-_: Command = train
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from trainers import run
-from trainers.checkpoints import last_checkpoint, quiet
+from trainers.card import card
+from trainers.checkpoints import last_checkpoint
 from trainers.compute import measured
 from trainers.methods import Method, Rows
 from trainers.models import ModelRef
@@ -64,7 +65,7 @@ class Job:
             self.ear.say(f"{self.folder}: the training is done already.")
             return Run(self.folder)
         clock = Clock()
-        with quiet(), Tracked(self.folder, self.settings.report_to) as trackers:
+        with Tracked(self.folder, self.settings.report_to) as trackers:
             trainer = self._trainer()
             trackers.follow(trainer)
             if trainer.is_world_process_zero():
@@ -140,7 +141,8 @@ class Job:
         if not trainer.is_world_process_zero():
             return
         for path in sorted(draft.iterdir()):
-            if path.name != "training_args.bin":
+            # PEFT's card is an empty form; ours is written from run.json.
+            if path.name not in ("training_args.bin", "README.md"):
                 os.replace(path, self.folder / path.name)
         shutil.rmtree(draft)
         self.facts["files"] = run.weight_files(self.folder)
@@ -151,7 +153,10 @@ class Job:
         return {
             **clock.seconds(),
             "train_seconds": round(result.metrics.get("train_runtime", 0.0), 1),
-            "rows": state.global_step * self.settings.batch * self.settings.accumulate,
+            "rows": state.global_step
+            * self.settings.batch
+            * self.settings.accumulate
+            * trainer.args.world_size,
             "tokens": tokens,
             "flops": float(state.total_flos or 0.0),
             **measured(
@@ -179,6 +184,7 @@ class Job:
     def _page(self) -> None:
         from trainers.page import render
 
+        (self.folder / "README.md").write_text(card(self.facts), encoding="utf-8")
         (self.folder / "run.html").write_text(render(self.facts), encoding="utf-8")
 
 

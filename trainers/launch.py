@@ -11,17 +11,19 @@ from typing import Any
 from datakit.errors import InputError
 from datakit.record import Record, digest
 from trainers import models, run, tracking
+from trainers.checkpoints import quiet
 from trainers.fitting import check_memory
 from trainers.job import Ear, Job
 from trainers.methods import Method, Rows, method_of
 from trainers.models import ModelRef, resolve
-from trainers.run import RUN_FILE, Run
+from trainers.run import RUN_FILE, Run, is_main
 from trainers.settings import Settings
 from trainers.tokens import set_template, stop_ids
 
 __all__ = ["Ear", "fit"]
 
 
+@quiet()
 def fit(
     settings: Settings,
     data: str | Iterable[Record],
@@ -57,25 +59,37 @@ def fit(
     ear = ear or Ear()
     tracking.check(settings.report_to)
     method = method_of(settings)
-    folder = Path(out)
     ref = resolve(model)
     place = models.default_device() if device == "auto" else device
     tokenizer = models.load_tokenizer(ref)
     set_template(tokenizer, settings.template)
-    stops = stop_ids(tokenizer, models.load_config(ref))
+    config = models.load_config(ref)
+    stops = stop_ids(tokenizer, config)
     rows, held_rows = method.read(settings, data, held_out, tokenizer, stops, store, fields)
     ear.table("data", rows.gate.table())
     for each in (rows, held_rows):
         if each is not None:
             each.gate.check(long=settings.long, unusable=settings.unusable)
     longest = min(settings.max_length, max(rows.gate.lengths.most, 1))
-    memory = check_memory(settings, models.load_config(ref), longest, place)
+    _context(config, longest)
+    memory = check_memory(settings, config, longest, place)
     ear.table("memory", memory)
     facts = _facts(method, settings, ref, rows, held_rows, place)
     facts |= {"memory": memory, "command": command}
-    _prepare(folder, facts, resume=resume)
-    job = Job(settings, method, ref, tokenizer, rows, held_rows, folder, place, facts, ear)
+    if is_main():
+        _prepare(Path(out), facts, resume=resume)
+    job = Job(settings, method, ref, tokenizer, rows, held_rows, Path(out), place, facts, ear)
     return job.run(resume=resume)
+
+
+def _context(config: Any, longest: int) -> None:  # noqa: ANN401  PretrainedConfig
+    """Stops where rows are longer than what the model was made for."""
+    most = getattr(config.get_text_config(), "max_position_embeddings", None)
+    if most and longest > most:
+        raise InputError(
+            f"--max-length: the longest row has {longest:,} tokens, but the model was made for at "
+            f"most {most:,}. Use --max-length {most} with --long drop or --long cut."
+        )
 
 
 def _facts(

@@ -16,6 +16,7 @@ from datakit.report.charts import bar_line
 from datakit.report.markup import Child, Markup, el, quote
 from trainers import page_chapters as chapters
 from trainers.charts import Series, Size, line_chart, smooth
+from trainers.page_curves import curves
 from trainers.page_facts import Told, change, counted, duration, million, size
 from trainers.page_notes import Note, notes
 
@@ -51,7 +52,7 @@ def render(facts: Mapping[str, Any]) -> str:
         ),
         el(
             "main",
-            chapters.curves(told),
+            curves(told),
             chapters.data(told),
             example,
             chapters.settings(told),

@@ -149,6 +149,11 @@ def weight_files(folder: Path) -> dict[str, str]:
     return {path.name: file_sha256(path) for path in sorted(folder.glob("*.safetensors"))}
 
 
+def is_main() -> bool:
+    """Whether this process speaks and writes, of those that `accelerate launch` started."""
+    return os.environ.get("RANK", "0") == "0"
+
+
 class Clock:
     """Seconds since it was made, by the wall and by the processor."""
 

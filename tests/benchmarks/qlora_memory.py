@@ -119,12 +119,11 @@ def _linear4bit(linear: Any, plan: Plan) -> Any:
 
 
 def _trainer(model: Any, plan: Plan, steps: int) -> Any:
+    from datasets import Dataset
     from peft import LoraConfig
     from tokenizers import Tokenizer, models
     from transformers import PreTrainedTokenizerFast
     from trl import SFTConfig, SFTTrainer
-
-    from datasets import Dataset
 
     words = {"<pad>": 0, "<eos>": 1, "<unk>": 2}
     tokenizer = PreTrainedTokenizerFast(

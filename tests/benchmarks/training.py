@@ -29,8 +29,8 @@ from trainers.launch import fit
 from trainers.merge import merge
 from trainers.qlora import QLoRA
 from trainers.run import RUN_FILE, Run, hardware, packages
-from trainers.sft import SFT
 from trainers.settings import Settings
+from trainers.sft import SFT
 from trainers.stats import Interval, paired
 from trainers.subject import Subject, open_subject
 

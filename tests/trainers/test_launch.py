@@ -237,3 +237,39 @@ def test_a_full_disk_is_told_plainly(tmp_path, tiny_model_dir, monkeypatch):
     monkeypatch.setattr(torch, "save", full)
     with pytest.raises(InputError, match="no space is left for a checkpoint"):
         trained(tmp_path / "run", tiny_model_dir)
+
+
+def test_rows_longer_than_the_model_s_context_are_refused(tmp_path, tiny_model_dir):
+    records = [Record("Long?", output="word " * 600, id="long")]
+    with pytest.raises(InputError, match="was made for at most 512"):
+        fit(
+            SFT(max_length=4096),
+            records,
+            model=str(tiny_model_dir),
+            out=tmp_path / "r",
+            device="cpu",
+        )
+
+
+@pytest.mark.slow
+def test_two_processes_of_accelerate_train_one_adapter(tmp_path, tiny_model_dir):
+    data, out = tmp_path / "data.jsonl", tmp_path / "run"
+    data.write_bytes(b"".join(record.to_line() for record in RECORDS))
+    launch = ["-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2"]
+    launch += ["--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no"]
+    words = ["-m", "trainers.command", "sft", str(data), "--model", str(tiny_model_dir)]
+    words += ["--steps", "3", "--batch", "2", "--lora-r", "4", "-o", str(out), "--device", "cpu"]
+    done = subprocess.run(
+        [sys.executable, *launch, *words], capture_output=True, text=True, cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    run = Run(out)
+    assert run.done and run.facts["cost"]["rows"] == 12
+    assert done.stdout.count("next   datakit eval") == 1
+    assert models.resolve(str(out)).kind == "adapter"
+
+
+def test_the_card_is_ours_and_marks_nothing_up(whole):
+    text = (whole.path / "README.md").read_text()
+    assert "More Information Needed" not in text
+    assert whole.facts["model"]["sha256"] in text

@@ -57,10 +57,9 @@ def test_a_prompt_is_the_beginning_of_the_chat(tokenizer):
 
 
 def test_it_is_what_trl_makes_of_prompt_and_completion(tokenizer, tiny_model_dir, tmp_path):
+    from datasets import Dataset
     from transformers import AutoModelForCausalLM
     from trl import SFTConfig, SFTTrainer
-
-    from datasets import Dataset
 
     rows = [{"prompt": [SYSTEM, USER], "completion": [ANSWER]}]
     trainer = SFTTrainer(
