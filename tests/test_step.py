@@ -297,7 +297,9 @@ def test_every_step_says_what_it_does(name):
         assert each["text"], f"{name}: {each['name']} has no line in Args"
         assert each["schema"]
     family, _, short = name.partition(".")
-    assert told["module"] == f"datakit.steps.{family}.{short}"
+    # What needs a trained model lives with the trainers, which datakit never imports.
+    own = (f"datakit.steps.{family}.{short}", f"trainers.{family}_{short}")
+    assert told["module"] in own
 
 
 def test_errors_travel_between_processes():

@@ -12,7 +12,7 @@ from trainers.tokens import IGNORED, Encoded, encode
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-__all__ = ["answer_bytes", "batches", "ending", "scored_row", "spots"]
+__all__ = ["answer_bytes", "batches", "ending", "padded", "scored_row", "spots"]
 
 
 def scored_row(tokenizer: PreTrainedTokenizerBase, chat: Chat, *, last: bool = False) -> Encoded:
@@ -86,3 +86,22 @@ def batches(lengths: Sequence[int], most: int, tokens: int) -> Iterator[list[int
         batch.append(at)
     if batch:
         yield batch
+
+
+def padded(
+    rows: Sequence[Sequence[int]], pad: int, *, left: bool = False
+) -> tuple[list[list[int]], list[list[int]]]:
+    """Returns rows of one length, and for each place 1 if it is the row's and 0 if it is filled.
+
+    Args:
+        rows: Token numbers.
+        pad: What is filled in.
+        left: Whether that goes before a row, as it must where the row is continued.
+    """
+    width = max(map(len, rows))
+    ids, mask = [], []
+    for row in rows:
+        gap = width - len(row)
+        ids.append([pad] * gap + list(row) if left else list(row) + [pad] * gap)
+        mask.append([0] * gap + [1] * len(row) if left else [1] * len(row) + [0] * gap)
+    return ids, mask

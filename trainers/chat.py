@@ -182,20 +182,28 @@ def _talk(conversation: Conversation, console: Console) -> None:
         # From now on `input` knows the arrow keys.
         import readline  # noqa: F401
     console.say(_HINT)
-    while True:
+    more = True
+    while more:
         try:
-            question = input("\n> ").strip()
-        except EOFError:
-            console.result()
-            return
+            more = _turn(conversation, console)
         except KeyboardInterrupt:
+            # It ends the line, or what is said of it; never the chat.
             console.result()
-            continue
-        if question == _RESET:
-            conversation.reset()
-            console.say("forgotten")
-        elif question:
-            _answer(conversation, question, console)
+
+
+def _turn(conversation: Conversation, console: Console) -> bool:
+    """Takes one line; returns whether the chat goes on."""
+    try:
+        question = input("\n> ").strip()
+    except EOFError:
+        console.result()
+        return False
+    if question == _RESET:
+        conversation.reset()
+        console.say("forgotten")
+    elif question:
+        _answer(conversation, question, console)
+    return True
 
 
 def _answer(conversation: Conversation, question: str, console: Console) -> None:

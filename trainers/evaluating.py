@@ -5,29 +5,26 @@ from __future__ import annotations
 import argparse
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from datakit.cli.console import Console, command, one_line, visible
+from datakit.cli.console import Console, command, one_line
 from datakit.errors import InputError
-from trainers.evaluate import TASKS, Task, TaskOptions, parse_tasks
-from trainers.evaluate.general import Forgetting, forgetting, general_tasks
-from trainers.evaluate.run import Outcome
-from trainers.evaluate.run import evaluate as run_tasks
-from trainers.models import ModelRef, read_json, resolve
+from trainers.evaluate import TASKS, TaskOptions
+from trainers.evaluate.outcome import Outcome
+from trainers.evaluate.run import Evaluation, measure
 from trainers.stats import Interval
-from trainers.subject import Subject, open_subject
 
 __all__ = ["evaluate"]
-
-_RUN_FILE = "run.json"
 
 
 def _args(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    forms = {f"{name}:{kind.argument}": kind.summary for name, kind in TASKS.items()}
+    forms = {
+        f"{name}:{kind.argument}".replace(":[", "[:"): kind.summary for name, kind in TASKS.items()
+    }
     width = max(map(len, forms))
     listed = "\n".join(f"  {form:{width}}  {text}" for form, text in forms.items())
     parser.epilog = f"tasks:\n{listed}"
@@ -56,9 +53,9 @@ def _args(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--dtype",
-        choices=["auto", "float32", "bfloat16"],
+        choices=["auto", "float32", "bfloat16", "nf4"],
         default="auto",
-        help="of the weights (auto: the faster one here)",
+        help="of the weights (auto: the faster one of the first two here; nf4: in 4 bits)",
     )
     parser.add_argument(
         "--template", default="", metavar="NAME", help="chat template, where the model has none"
@@ -69,43 +66,22 @@ def _args(parser: argparse.ArgumentParser) -> None:
 def evaluate(args: argparse.Namespace, console: Console) -> int:
     """Measure a model by tasks, with intervals; a trained one against its base as well."""
     _check(args)
-    served = any(text.startswith(("http://", "https://")) for text in (args.model, args.base or ""))
-    options = TaskOptions(args.limit, args.max_new_tokens, args.store)
-    tasks = [*parse_tasks(args.task, options, served=served)]
-    ref = resolve(args.model)
-    base = None if args.base is None else resolve(args.base)
-    if base is None and ref.adapter is None:
-        base = _trained_from(ref, console)
-    general: Sequence[Task] = ()
-    if (base or ref.adapter) and not served and not args.no_general:
-        general = general_tasks()
-    dtypes: list[str] = []
-
-    def opener(text: str) -> Subject:
-        subject = open_subject(
-            text, batch=args.batch, dtype=args.dtype, template=args.template, note=told
-        )
-        dtypes.append(subject.dtype)
-        return subject
-
-    def told(text: str) -> None:
-        console.repaint(one_line(text))
-
-    outcomes = run_tasks(
-        opener,
+    found = measure(
         args.model,
-        [*tasks, *general],
-        base=base.given if base else None,
-        with_base=[not args.no_base] * len(tasks) + [True] * len(general),
-        note=told,
+        args.task,
+        base=args.base,
+        compare=not args.no_base,
+        general=not args.no_general,
+        options=TaskOptions(args.limit, args.max_new_tokens, args.store),
+        batch=args.batch,
+        dtype=args.dtype,
+        template=args.template,
+        note=lambda text: console.repaint(one_line(text)),
     )
-    cost = forgetting(*outcomes[len(tasks) :]) if general else None
-    outcomes = outcomes[: len(tasks)]
     if args.items:
-        _write_items(Path(args.items), outcomes)
-    measured_base = None if args.no_base and not general else _base_name(ref, base)
-    console.document(_document(args.model, measured_base, dtypes[0], outcomes, cost))
-    _show(console, outcomes, cost)
+        _write_items(Path(args.items), found)
+    console.document(found.to_json())
+    _show(console, found)
     return 0
 
 
@@ -131,63 +107,21 @@ def _check(args: argparse.Namespace) -> None:
         raise InputError(wrong)
 
 
-def _trained_from(ref: ModelRef, console: Console) -> ModelRef | None:
-    """Returns the base that a trained folder's run.json names, if it is still there."""
-    path = Path(ref.path) / _RUN_FILE
-    if ref.kind != "folder" or not path.is_file():
-        return None
-    given = read_json(path).get("model", {}).get("base")
-    if not given:
-        return None
-    try:
-        return resolve(str(given))
-    except InputError:
-        console.say(
-            visible(f"{path}: its base, {given}, is not there; --base MODEL says where it is now.")
-        )
-        return None
-
-
-def _base_name(ref: ModelRef, base: ModelRef | None) -> str | None:
-    if base is not None:
-        return base.given
-    return ref.base.given if ref.adapter else None
-
-
-def _document(
-    model: str,
-    base: str | None,
-    dtype: str,
-    outcomes: Sequence[Outcome],
-    cost: Forgetting | None,
-) -> dict[str, Any]:
-    value: dict[str, Any] = {
-        "model": model,
-        "dtype": dtype or None,
-        "tasks": [each.to_json() for each in outcomes],
-    }
-    if base is not None:
-        value["base"] = base
-    if cost is not None:
-        value["general"] = cost.to_json()
-    return value
-
-
-def _show(console: Console, outcomes: Sequence[Outcome], cost: Forgetting | None) -> None:
-    compared = any(each.base is not None for each in outcomes)
+def _show(console: Console, found: Evaluation) -> None:
+    compared = any(each.base is not None for each in found.outcomes)
     head = ["task", "metric", "value", "95 % interval", "n"]
     rows = [
         [outcome.task, name, _number(each.value), _ends(each), f"{each.n:,}"]
         + ([_base(outcome, name), _difference(outcome, name)] if compared else [])
-        for outcome in outcomes
+        for outcome in found.outcomes
         for name, each in outcome.scores.items()
     ]
     head += ["base", "difference"] if compared else []
     console.table(head, rows, "llrlrrl"[: len(head)])
-    for outcome in outcomes:
+    for outcome in found.outcomes:
         for note in outcome.items.notes:
             console.result(one_line(f"{outcome.task}: {note}"))
-    for change in cost.changes if cost else ():
+    for change in found.forgetting.changes if found.forgetting else ():
         console.result(change.sentence())
 
 
@@ -212,11 +146,9 @@ def _ends(interval: Interval, sign: str = "") -> str:
     return f"[{_number(interval.low, sign)}, {_number(interval.high, sign)}]"
 
 
-def _write_items(path: Path, outcomes: Sequence[Outcome]) -> None:
+def _write_items(path: Path, found: Evaluation) -> None:
     with _whole(path) as draft, open(draft, "w", encoding="utf-8") as file:
-        for outcome in outcomes:
-            for row in outcome.rows():
-                file.write(_line(row))
+        file.writelines(map(_line, found.rows()))
 
 
 def _line(row: dict[str, Any]) -> str:

@@ -6,19 +6,16 @@ import gc
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from datakit.errors import DatakitWarning, InputError
-from trainers.batching import answer_bytes, batches, ending, scored_row, spots
+from trainers.batching import answer_bytes, batches, ending, padded, scored_row, spots
 from trainers.examples import Chat, Message
 from trainers.models import (
     ModelRef,
     default_device,
-    load_config,
     load_model,
     load_tokenizer,
-    read_json,
 )
 from trainers.settings import computes_bf16
 from trainers.subject import Scored, silent
@@ -139,17 +136,14 @@ class LocalSubject:
     def _answers(self, rows: Sequence[Sequence[int]], max_new_tokens: int) -> list[str]:
         import torch
 
-        width = max(map(len, rows))
-        pad = self.tokenizer.pad_token_id
+        ids, mask = padded(rows, self.tokenizer.pad_token_id, left=True)
         with torch.inference_mode():
             made = self.model.generate(
-                input_ids=self._tensor([[pad] * (width - len(row)) + list(row) for row in rows]),
-                attention_mask=self._tensor(
-                    [[0] * (width - len(row)) + [1] * len(row) for row in rows]
-                ),
+                input_ids=self._tensor(ids),
+                attention_mask=self._tensor(mask),
                 max_new_tokens=max_new_tokens,
             )
-        return [self._text(row) for row in made[:, width:].tolist()]
+        return [self._text(row) for row in made[:, len(ids[0]) :].tolist()]
 
     def _text(self, ids: list[int]) -> str:
         end = next((at for at, each in enumerate(ids) if each in self._stops), len(ids))
@@ -171,16 +165,9 @@ class LocalSubject:
         """Goes from hidden states to logits only where a label is, and for few labels at a time."""
         import torch
 
-        width = max(len(row.input_ids) for row in rows)
-        pad = self.tokenizer.pad_token_id
+        ids, mask = padded([row.input_ids for row in rows], self.tokenizer.pad_token_id)
         states = self._decoder(
-            input_ids=self._tensor(
-                [[*row.input_ids, *[pad] * (width - len(row.input_ids))] for row in rows]
-            ),
-            attention_mask=self._tensor(
-                [[1] * len(row.input_ids) + [0] * (width - len(row.input_ids)) for row in rows]
-            ),
-            use_cache=False,
+            input_ids=self._tensor(ids), attention_mask=self._tensor(mask), use_cache=False
         ).last_hidden_state
         places = [(at, spot) for at, row in enumerate(rows) for spot in spots(row)]
         owner = self._tensor([at for at, _ in places])
@@ -232,8 +219,8 @@ class LocalSubject:
     def _tell_cut(self, count: int, what: str) -> None:
         if count:
             warnings.warn(
-                f"{count:,} {what} are longer than the {self._context:,} tokens that {self.name} "
-                "sees at once: their beginning is cut off.",
+                f"{self.name} sees {self._context:,} tokens at once: of {count:,} {what} the "
+                "beginning is cut off.",
                 DatakitWarning,
                 stacklevel=3,
             )
@@ -280,12 +267,13 @@ def open_local(
     Args:
         ref: Which.
         batch: Most sequences of a batch.
-        dtype: Of the weights; `auto` is bfloat16 where the processor computes in it.
+        dtype: Of the weights; `auto` is bfloat16 where the processor computes in it; `nf4` holds
+            the base in 4 bits, as QLoRA trains on it.
         template: A chat template as `trainers.tokens.set_template` takes it.
         note: Is told in words how far the work is.
 
     Raises:
-        InputError: If it cannot be loaded, is a reward model, or has no chat template.
+        InputError: If it cannot be loaded, or has no chat template.
         MissingExtraError: If transformers or torch is not installed.
     """
     note(f"loading {ref.given}")
@@ -296,23 +284,16 @@ def open_local(
         # 0.007 nats in one chat, 0.005 in the mean, and less in a difference of two models.
         dtype = "bfloat16" if computes_bf16(device) else "float32"
     with _quiet():
-        _refuse_reward_model(ref)
         tokenizer = load_tokenizer(ref)
+        # Too long rows are cut, and told, by us.
+        tokenizer.model_max_length = 10**9
         set_template(tokenizer, template)
-        model = load_model(ref, dtype=dtype, device=device)
-    return LocalSubject(
+        quantize = dtype if dtype == "nf4" else None
+        model = load_model(
+            ref, dtype="auto" if quantize else dtype, quantize=quantize, device=device
+        )
+    subject = LocalSubject(
         model, tokenizer, ref.given, batch=batch, adapter=ref.adapter is not None, note=note
     )
-
-
-def _refuse_reward_model(ref: ModelRef) -> None:
-    kind = ""
-    if ref.adapter is not None:
-        kind = str(read_json(Path(ref.adapter) / "adapter_config.json").get("task_type"))
-    else:
-        kind = " ".join(getattr(load_config(ref), "architectures", None) or ())
-    if kind == "SEQ_CLS" or "ForSequenceClassification" in kind:
-        raise InputError(
-            f"{ref.given}: is a reward model: it rates answers and gives none. "
-            "Use it in a pipeline: score.reward."
-        )
+    subject.dtype = quantize or subject.dtype
+    return subject

@@ -179,7 +179,7 @@ def _length_alone(held: Held, reading: Reading) -> str:
 def _overfit(held: Held, readings: Sequence[Reading]) -> str:
     best, end = max(readings, key=held.margin), readings[-1]
     before, after = best.train_margin or 0.0, end.train_margin
-    if best is end or not held.paired or after is None or after <= before:
+    if not held.paired or after is None or after <= before:
         return ""
     lost = stats.paired(held.margins(best), held.margins(end))
     if lost.high is None or lost.high >= LIMITS["margin_lost"].value:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from datakit.errors import InputError
 from trainers.examples import Chat, Message
-from trainers.models import resolve
+from trainers.models import ModelRef, load_config, read_json, resolve
 
 __all__ = ["Scored", "Subject", "open_subject"]
 
@@ -98,7 +99,8 @@ def open_subject(
         text: As `trainers.models.resolve` takes it.
         batch: Most items that are looked at together (requests in flight, for a served model);
             None leaves it to the kind of model.
-        dtype: Of a local model's weights: `float32`, `bfloat16`, or `auto`, the faster one here.
+        dtype: Of a local model's weights: `float32`, `bfloat16`, `nf4`, or `auto`, the faster one
+            of the first two here.
         template: A chat template as `trainers.tokens.set_template` takes it.
         note: Is told in words how far the work is.
 
@@ -113,6 +115,20 @@ def open_subject(
         from trainers.served import open_served
 
         return open_served(ref, concurrency=batch, note=note)
+    _refuse_reward_model(ref)
     from trainers.local import open_local
 
     return open_local(ref, batch=batch, dtype=dtype, template=template, note=note)
+
+
+def _refuse_reward_model(ref: ModelRef) -> None:
+    kind = ""
+    if ref.adapter is not None:
+        kind = str(read_json(Path(ref.adapter) / "adapter_config.json").get("task_type"))
+    else:
+        kind = " ".join(getattr(load_config(ref), "architectures", None) or ())
+    if kind == "SEQ_CLS" or "ForSequenceClassification" in kind:
+        raise InputError(
+            f"{ref.given}: is a reward model: it rates answers and gives none. "
+            "Use it in a pipeline: score.reward."
+        )

@@ -101,7 +101,7 @@ def sft(args: argparse.Namespace) -> list[str]:
     test = _written(_fits(open_data(args.test), 900, args.items), args.runs / "sft-test.jsonl")
     settings = SFT(steps=args.steps, batch=4, learning_rate=4e-4, max_length=512)
     run = _trained(settings, train, args.runs / "sft", args.model, None)
-    (outcome,) = _measured(str(run.path), [f"perplexity:{test}"], dtype="float32")
+    (outcome,) = _measured(str(run.path), [f"perplexity:{test}"])
     return [
         *_head("SFT on 192 records of the domain", args),
         f"Trained on {run.facts['gate']['used']} records, {run.facts['result']['steps']} steps of 4, "
@@ -142,13 +142,13 @@ def qlora(args: argparse.Namespace) -> list[str]:
     run = _trained(settings, train, args.runs / "qlora", args.model, None)
     task = f"perplexity:{test}"
     (quantised,) = _measured(str(run.path), [task], dtype="nf4")
-    (plain,) = _measured(str(run.path), [task], dtype="float32")
+    (plain,) = _measured(str(run.path), [task], dtype="bfloat16")
     merged = (
         merge(str(run.path), args.runs / "qlora-merged", say=_tell)
         if not (args.runs / "qlora-merged").exists()
         else None
     )
-    (whole,) = _measured(str(args.runs / "qlora-merged"), [task], base=args.model, dtype="float32")
+    (whole,) = _measured(str(args.runs / "qlora-merged"), [task], base=args.model, dtype="bfloat16")
     same = _same_answers(str(run.path), str(args.runs / "qlora-merged"), test)
     told = (
         merged.to_json()
@@ -219,7 +219,7 @@ def preferences(args: argparse.Namespace) -> list[str]:
         runs[name] = _trained(settings, train, out, str(start.path), watched)
     task = f"preference:{test}"
     found = {
-        name: _measured(str(run.path), [task], base=str(start.path), dtype="float32")[0]
+        name: _measured(str(run.path), [task], base=str(start.path))[0]
         for name, run in runs.items()
     }
     return _preference_report(args, runs, found)

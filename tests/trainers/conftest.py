@@ -38,6 +38,19 @@ def pytest_collection_modifyitems(items):
                 item.add_marker(pytest.mark.filterwarnings(each))
 
 
+@pytest.fixture(autouse=True)
+def one_thread(request):
+    """Keeps tiny models to one thread: where the cores are busy, two wait for each other."""
+    torch = sys.modules.get("torch")
+    if torch is None or any(request.node.get_closest_marker(each) for each in ("model", "slow")):
+        yield
+        return
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture(scope="session")
 def tiny_tokenizer():
     """A byte-level BPE tokenizer of some 400 tokens with a ChatML template.

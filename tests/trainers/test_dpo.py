@@ -18,6 +18,8 @@ from trainers import models
 from trainers.dpo import DPO
 from trainers.examples import pairs
 from trainers.gate_pairs import answered, check_pairs
+from trainers.kto import KTO
+from trainers.reward import Reward
 from trainers.tokens import stop_ids
 
 QUICK = {**FEW, "watch_answers": 0}
@@ -241,3 +243,17 @@ def test_wrong_settings(given, field):
     with pytest.raises(StepError) as caught:
         DPO(**given)
     assert list(caught.value.fields) == [field]
+
+
+@pytest.mark.slow
+@pytest.mark.model
+@pytest.mark.parametrize("method", [DPO, KTO, Reward])
+def test_the_embedded_model(method, tmp_path):
+    pytest.importorskip("xllamacpp")
+    few = {"steps": 2, "batch": 2, "max_length": 96, "watch": 2}
+    run = trained(method(**few), "embedded", tmp_path / "a", records(10), device="auto")
+    assert run.done and list(run.weights) == ["adapter_model.safetensors"]
+    assert run.facts["watch"]["pairs"] == 2
+    assert run.facts["gate"]["stopped"] == run.facts["gate"]["used"]
+    ref = models.resolve(str(run.path))
+    assert ref.kind == "adapter" and models.is_reward(ref) == (method is Reward)

@@ -126,10 +126,10 @@ def test_the_last_answer_alone(subject):
 
 def test_what_is_too_long_loses_its_beginning_and_is_told(subject):
     long = chat("Why? " * 400, "There are 12 boats.", "long")
-    with pytest.warns(DatakitWarning, match="1 chats are longer than the 512 tokens"):
+    with pytest.warns(DatakitWarning, match="sees 512 tokens at once: of 1 chats the beginning is"):
         (scored,) = subject.nll([long])
     assert scored.tokens == subject.nll(CHATS[:1])[0].tokens and math.isfinite(scored.nll)
-    with pytest.warns(DatakitWarning, match="1 prompts are longer"):
+    with pytest.warns(DatakitWarning, match="of 1 prompts the beginning is cut"):
         assert len(subject.generate([long.messages[:1]], max_new_tokens=4)) == 1
     with pytest.raises(InputError, match=r"--max-new-tokens 512: the model sees 512 tokens"):
         subject.generate(PROMPTS, max_new_tokens=512)

@@ -46,6 +46,7 @@ def test_a_good_training_is_told_without_a_warning():
     assert end["chosen_shift"] == pytest.approx(2) and end["rejected_shift"] == pytest.approx(-5)
     assert end["chosen_shift_per_token"] == pytest.approx(2 / 15)
     assert end["train_margin"] == 0.8
+    assert told["end"]["margin"]["value"] == pytest.approx(0.7)
     assert told["end"]["shorter_wins"]["value"] == told["end"]["longer_wins"]["value"] == 0.5
     assert told["pairs"] == COUNT and told["kl"] == KL
     assert [each["pairs"] for each in told["by_length"]] == [COUNT // 2, COUNT // 2]

@@ -12,9 +12,8 @@ from trainers import models
 from trainers.dpo import DPO
 from trainers.examples import pairs
 from trainers.gate_pairs import answered, check_pairs
-from trainers.local import open_local
 from trainers.tokens import stop_ids
-from trainers.watching_pairs import Answers, PairWatch
+from trainers.watching_pairs import Answers, PairWatch, _lengths
 
 
 def rows_of(tokenizer):
@@ -65,16 +64,38 @@ def test_shifts_are_those_of_the_models(
     assert watch["points"][0]["kl"] == 0 < watch["points"][-1]["kl"]
 
 
-def test_greedy_answers_are_counted_up_to_their_end(tiny_model_dir, tiny_tokenizer, tmp_path):
+class Talker:
+    """Answers with given tokens, whatever it is asked."""
+
+    device = "cpu"
+    generation_config = None
+
+    def __init__(self, answers):
+        self._answers = answers
+
+    def generate(self, input_ids, attention_mask, generation_config):
+        self.given = input_ids, attention_mask, generation_config
+        return torch.cat([input_ids, torch.tensor(self._answers)], dim=1)
+
+
+def test_greedy_answers_are_counted_up_to_their_end(tiny_tokenizer):
+    end, pad = tiny_tokenizer.eos_token_id, tiny_tokenizer.pad_token_id
+    model = Talker([[7, 8, end, pad], [7, 8, 9, 9], [end, pad, pad, pad]])
+    assert _lengths(model, tiny_tokenizer, [[5], [5, 6], [4, 5, 6]]) == (2, 4, 0)
+    ids, mask, config = model.given
+    assert ids.tolist() == [[pad, pad, 5], [pad, 5, 6], [4, 5, 6]]
+    assert mask.tolist() == [[0, 0, 1], [0, 1, 1], [1, 1, 1]]
+    assert not config.do_sample and config.eos_token_id == [end]
+    assert _lengths(model, tiny_tokenizer, []) == ()
+
+
+def test_prompts_are_answered_before_and_after(tiny_model_dir, tmp_path, monkeypatch):
+    monkeypatch.setattr("trainers.watching_pairs._LONGEST", 6)
     run = trained(DPO(**FEW, watch_answers=2), tiny_model_dir, tmp_path / "a")
     told = run.facts["watch"]["greedy_answers"]
+    assert told["cut_at"] == 6
     assert len(told["tokens_before"]) == len(told["tokens_after"]) == 2
-    subject = open_local(models.resolve(str(tiny_model_dir)), dtype="float32")
-    # The tiny model goes on for ever, so its answers are cut.
-    asked = [[{"role": "user", "content": each.instruction}] for each in records()[8:10]]
-    texts = subject.generate(asked, max_new_tokens=told["cut_at"])
-    assert all(texts)
-    assert all(0 <= each <= told["cut_at"] for each in told["tokens_before"])
+    assert all(0 <= each <= 6 for each in told["tokens_before"] + told["tokens_after"])
 
 
 def test_more_pairs_than_are_watched_are_taken_evenly():

@@ -13,8 +13,8 @@ from importlib.resources import files
 from typing import Any
 
 from trainers.evaluate.choice import Choice, question_of
+from trainers.evaluate.outcome import Outcome
 from trainers.evaluate.perplexity import Perplexity
-from trainers.evaluate.run import Outcome
 from trainers.examples import Chat
 from trainers.stats import Interval
 

@@ -1,126 +1,144 @@
-"""Runs tasks on a model, and on its base for comparison, item by item."""
+"""Measures a model by tasks, and its base for comparison, item by item."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from trainers.evaluate import Items, Task
-from trainers.stats import Interval, difference, mean, paired, ratio
-from trainers.subject import Subject
+from datakit.errors import DatakitWarning, InputError
+from trainers.evaluate import Items, Task, TaskOptions, parse_tasks
+from trainers.evaluate.general import Forgetting, forgetting, general_tasks
+from trainers.evaluate.outcome import Outcome, outcome_of
+from trainers.models import ModelRef, read_json, resolve
+from trainers.subject import Subject, open_subject, silent
 
-__all__ = ["Outcome", "evaluate", "lift_of", "outcome_of", "scores_of"]
+__all__ = ["Evaluation", "measure", "run_tasks"]
+
+_RUN_FILE = "run.json"
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What one task says of a model.
+class Evaluation:
+    """What tasks say of a model.
 
     Args:
-        task: What the user wrote.
-        items: The model's scores, item by item.
-        base: Those of its base, if it was measured.
-        scores: Metrics with their intervals.
-        base_scores: The base's.
-        lift: The model's less the base's, over the same items.
+        model: What the user called it.
+        dtype: What it computed in; empty if a server did.
+        outcomes: One for each task.
+        base: What it was compared with, if anything.
+        forgetting: How it does on the general set, against its base.
     """
 
-    task: str
-    items: Items
-    scores: Mapping[str, Interval]
-    base: Items | None = None
-    base_scores: Mapping[str, Interval] = field(default_factory=dict)
-    lift: Mapping[str, Interval] = field(default_factory=dict)
+    model: str
+    dtype: str
+    outcomes: tuple[Outcome, ...]
+    base: str | None = None
+    forgetting: Forgetting | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """Returns metrics and notes as JSON values."""
+        """Returns all of it as JSON values."""
         value: dict[str, Any] = {
-            "task": self.task,
-            "n": len(self.items.ids),
-            "scores": _json(self.scores),
+            "model": self.model,
+            "dtype": self.dtype or None,
+            "tasks": [each.to_json() for each in self.outcomes],
         }
         if self.base is not None:
-            value |= {"base": _json(self.base_scores), "lift": _json(self.lift)}
-        return {**value, "notes": list(self.items.notes)}
+            value["base"] = self.base
+        if self.forgetting is not None:
+            value["general"] = self.forgetting.to_json()
+        return value
 
     def rows(self) -> Iterator[dict[str, Any]]:
-        """Yields a JSON object for each item."""
-        for at, name in enumerate(self.items.ids):
-            row = {"task": self.task, "id": name, **_item(self.items, at)}
-            if self.base is not None:
-                row["base"] = _item(self.base, at)
-            yield row
+        """Yields a JSON object for each item of each task."""
+        for each in self.outcomes:
+            yield from each.rows()
 
 
-def _json(scores: Mapping[str, Interval]) -> dict[str, dict[str, float | None]]:
-    return {name: each.to_json() for name, each in scores.items()}
+def measure(
+    model: str,
+    tasks: Sequence[str],
+    *,
+    base: str | None = None,
+    compare: bool = True,
+    general: bool = True,
+    options: TaskOptions | None = None,
+    batch: int | None = None,
+    dtype: str = "auto",
+    template: str = "",
+    note: Callable[[str], None] = silent,
+) -> Evaluation:
+    """Measures a model by tasks; a trained one against its base as well.
 
-
-def _item(items: Items, at: int) -> dict[str, Any]:
-    scores = {name: values[at] for name, values in items.scores.items()}
-    return {"scores": scores, "answer": items.answers[at] if items.answers else None}
-
-
-def scores_of(items: Items) -> dict[str, Interval]:
-    """Returns each metric's value over all items, with its interval."""
-    found = {}
-    for name, values in items.scores.items():
-        if name in items.weights:
-            found[name] = ratio(*_sums(items, name))
-        else:
-            found[name] = mean(values)
-    exps = {name: found[of].map(_exp) for name, of in items.exps.items()}
-    return {**exps, **found}
-
-
-def lift_of(items: Items, base: Items) -> dict[str, Interval]:
-    """Returns each metric's value less the base's, over the same items.
-
-    Of metrics that are exponentials of others there is none: the others have it.
+    Args:
+        model: As `trainers.models.resolve` takes it.
+        tasks: Such as `match:held_out.jsonl`.
+        base: What to compare it with; None takes what it was trained from, where that is known.
+        compare: Whether the tasks are run on the base too.
+        general: Whether model and base are run on the general set.
+        options: What holds for all tasks.
+        batch: Most items that are looked at together.
+        dtype: As `trainers.subject.open_subject` takes it.
+        template: Likewise.
+        note: Is told in words how far it is.
 
     Raises:
-        ValueError: If the items are not the same.
+        InputError: If a model or a task is not there, or wrong; then nothing was run or sent.
+        ProviderError: If a server fails for good.
     """
-    if items.ids != base.ids:
-        raise ValueError("the items are not the same")
-    found = {}
-    for name, values in items.scores.items():
-        if name in items.fixed or name not in base.scores:
-            continue
-        if name in items.weights:
-            found[name] = difference(_sums(base, name), _sums(items, name))
-        else:
-            found[name] = paired(base.scores[name], values)
-    return found
+    served = any(text.startswith(("http://", "https://")) for text in (model, base or ""))
+    opened = [*parse_tasks(tasks, options, served=served)]
+    ref = resolve(model)
+    other = resolve(base) if base is not None else _trained_from(ref)
+    known = other if other or not ref.adapter else ref.base
+    more = general_tasks() if general and known and not served else ()
+    dtypes: list[str] = []
+
+    def opener(text: str) -> Subject:
+        subject = open_subject(text, batch=batch, dtype=dtype, template=template, note=note)
+        dtypes.append(subject.dtype)
+        return subject
+
+    found = run_tasks(
+        opener,
+        model,
+        [*opened, *more],
+        base=other.given if other else None,
+        with_base=[compare] * len(opened) + [True] * len(more),
+        note=note,
+    )
+    return Evaluation(
+        model,
+        dtypes[0],
+        tuple(found[: len(opened)]),
+        known.given if known and (compare or more) else None,
+        forgetting(*found[len(opened) :]) if more else None,
+    )
 
 
-def _sums(items: Items, name: str) -> tuple[list[float], tuple[float, ...]]:
-    weights = items.weights[name]
-    values = zip(items.scores[name], weights, strict=True)
-    return [value * weight for value, weight in values], weights
+def _trained_from(ref: ModelRef) -> ModelRef | None:
+    """Returns the base that a trained folder's run.json names, if it is still there."""
+    path = Path(ref.path) / _RUN_FILE
+    if ref.kind != "folder" or not path.is_file():
+        return None
+    given = read_json(path).get("model", {}).get("base")
+    if not given:
+        return None
+    try:
+        return resolve(str(given))
+    except InputError:
+        warnings.warn(
+            f"{path}: its base, {given}, is not there; --base MODEL says where it is now.",
+            DatakitWarning,
+            stacklevel=3,
+        )
+        return None
 
 
-def _exp(value: float) -> float:
-    # Over some 700 nats a token, a float has no room for it.
-    return math.exp(min(value, 700.0))
-
-
-def outcome_of(task: Task, items: Items, base: Items | None = None) -> Outcome:
-    """Returns what a task says, given its items of a model and, if measured, of its base."""
-    if base is None:
-        return Outcome(task.text, items, scores_of(items))
-    base_scores = {name: each for name, each in scores_of(base).items() if name not in items.fixed}
-    lift = lift_of(items, base)
-    against = getattr(task, "against", None)
-    if against is not None:
-        items = replace(items, scores={**items.scores, **against(items, base)})
-    return Outcome(task.text, items, scores_of(items), base, base_scores, lift)
-
-
-def evaluate(
+def run_tasks(
     opener: Callable[[str], Subject],
     model: str,
     tasks: Sequence[Task],

@@ -7,7 +7,7 @@ from importlib.resources import files
 from fakes import Fake
 
 from trainers.evaluate.general import forgetting, general_tasks
-from trainers.evaluate.run import outcome_of
+from trainers.evaluate.outcome import outcome_of
 
 ROWS = [
     json.loads(line)

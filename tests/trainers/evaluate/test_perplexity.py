@@ -5,8 +5,8 @@ import math
 import pytest
 from fakes import Fake
 
+from trainers.evaluate.outcome import scores_of
 from trainers.evaluate.perplexity import Perplexity
-from trainers.evaluate.run import scores_of
 from trainers.examples import Chat
 
 

@@ -4,9 +4,10 @@ import pytest
 from fakes import Fake
 
 from trainers.evaluate import Items
+from trainers.evaluate.outcome import lift_of, scores_of
 from trainers.evaluate.perplexity import Perplexity
 from trainers.evaluate.preference import Preference
-from trainers.evaluate.run import evaluate, lift_of, scores_of
+from trainers.evaluate.run import run_tasks
 from trainers.examples import Chat, Pair
 
 ANSWERS = ["one", "two", "three"]
@@ -22,7 +23,7 @@ BEFORE = {"one": (3.0, 2), "two": (5.0, 2), "three": (6.0, 4)}
 def test_an_adapter_is_compared_with_itself_switched_off():
     subject = Fake(nats=AFTER, base_nats=BEFORE, adapter=True)
     told = []
-    (found,) = evaluate(lambda name: subject, "m", [TASK], note=told.append)
+    (found,) = run_tasks(lambda name: subject, "m", [TASK], note=told.append)
     assert found.scores["nll"].value == pytest.approx(10 / 8)
     assert found.base_scores["nll"].value == pytest.approx(14 / 8)
     assert found.lift["nll"].value == pytest.approx(-4 / 8)
@@ -42,7 +43,7 @@ def test_another_base_is_opened_when_the_first_is_closed():
         return opened[-1]
 
     tasks = [TASK, Perplexity("perplexity:y", CHATS)]
-    first, second = evaluate(
+    first, second = run_tasks(
         opener, "new", tasks, base="old", with_base=[False, True], note=lambda text: None
     )
     assert first.base is None and first.to_json().keys() == {"task", "n", "scores", "notes"}
@@ -54,7 +55,7 @@ def test_another_base_is_opened_when_the_first_is_closed():
 def test_a_model_is_closed_if_a_task_fails():
     subject = Fake(nats={})
     with pytest.raises(KeyError):
-        evaluate(lambda name: subject, "m", [TASK], note=lambda text: None)
+        run_tasks(lambda name: subject, "m", [TASK], note=lambda text: None)
     assert subject.closed == 1
 
 
@@ -62,13 +63,13 @@ def test_scores_relative_to_the_base_are_added():
     ask = ({"role": "user", "content": "?"},)
     task = Preference("preference:x", (Pair("a", ask, "one", "two"), Pair("b", ask, "two", "one")))
     subject = Fake(nats=AFTER, base_nats=BEFORE, adapter=True)
-    (found,) = evaluate(lambda name: subject, "m", [task], note=lambda text: None)
+    (found,) = run_tasks(lambda name: subject, "m", [task], note=lambda text: None)
     assert found.items.scores["margin"] == (-1.0, 1.0)
     assert found.scores["reward_accuracy"].value == 0.5
     assert found.lift["chosen_logp"].value == pytest.approx(1.5)
     # What says nothing of the model has no difference; what has no counterpart neither.
     assert not {"shorter_wins", "margin"} & (found.lift.keys() | found.base_scores.keys())
-    alone = evaluate(lambda name: Fake(nats=AFTER), "m", [task], note=lambda text: None)
+    alone = run_tasks(lambda name: Fake(nats=AFTER), "m", [task], note=lambda text: None)
     assert "margin" not in alone[0].scores
 
 
