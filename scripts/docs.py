@@ -26,7 +26,8 @@ source with its own keys: `{source.jsonl: {path: data.csv, fields: {instruction:
 Rounds are finished once they are begun, so a run may keep a few more than `target`.
 """
 TRAINING = """A setting is an option (`--lora-r 8`) and a key of a file (`lora_r: 8`, given with
-`--settings FILE`); options win. A method has the settings of `sft` too, but for packing and padding.
+`--settings FILE`); options win. A method has the settings of `sft` too, but for packing and
+padding.
 """
 PUBLIC = """Each is read by its own columns, from the hub or, as `NAME=FILE`, from a file. None of
 these ids was ever loaded whole by datakit's tests, which have no hub: the adapters were tried on
@@ -91,6 +92,8 @@ def commands() -> str:
         command.configure(parser)
         parts.append(f"\n## {name}\n\n{command.__doc__}\n")
         parts.append(_command(name, parser))
+        if name == "eval":
+            parts.append(_tasks())
     parser = _Parser(add_help=False)
     common(parser)
     parts.append(f"\n## Everywhere\n\nOptions that every command has.\n{_table(parser._actions)}")
@@ -109,11 +112,23 @@ def _command(name: str, parser: argparse.ArgumentParser) -> str:
         more = " [settings]" if settings else ""
         text = f"\n    datakit {name}{words}{more}\n{_table(own)}"
         return text + ("\nSettings: see [training](training.md).\n" if settings else "")
-    texts = {each.dest: each.help for each in methods[0]._choices_actions}
+    texts = {each.dest: str(each.help) for each in methods[0]._choices_actions}
+    texts = {name: text[:1].upper() + text[1:] for name, text in texts.items()}
     return "".join(
         f"\n### {name} {method}\n\n{texts[method]}.\n{_command(f'{name} {method}', sub)}"
         for method, sub in methods[0].choices.items()
     )
+
+
+def _tasks() -> str:
+    from trainers.evaluate import TASKS
+
+    rows = [
+        f"| `{name}:{kind.argument}` | {kind.summary} | {'no' if kind.scores_text else 'yes'} |\n"
+        for name, kind in TASKS.items()
+    ]
+    head = "\n| task | measures | also of a served model |\n| --- | --- | --- |\n"
+    return head + "".join(rows)
 
 
 def _everywhere() -> set[str]:

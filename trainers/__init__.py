@@ -1,8 +1,8 @@
 """Trainers: fine-tunes a model on a dataset, and measures what that did.
 
-from trainers import SFT, evaluate, fit, merge
+from trainers import SFT, fit, measure, merge
 run = fit(SFT(steps=48), "sql@latest", model="embedded", out="runs/sql", held_out=0.1)
-evaluate("runs/sql", ["perplexity:held_out.jsonl", "sql:held_out.jsonl"])
+measure("runs/sql", ["perplexity:held_out.jsonl", "sql:held_out.jsonl"])
 merge("runs/sql", "runs/sql-merged")
 
 A method is a frozen dataclass of settings whose call builds TRL's trainer. What TRL, PEFT,
@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from trainers.dpo import DPO as DPO
-    from trainers.evaluate.run import measure as evaluate
+    from trainers.evaluate.run import measure as measure
     from trainers.kto import KTO as KTO
     from trainers.launch import fit as fit
-    from trainers.merge import merge as merge
+    from trainers.merging import merge as merge
     from trainers.qlora import QLoRA as QLoRA
     from trainers.reward import Reward as Reward
     from trainers.run import Run as Run
@@ -34,9 +34,11 @@ _PUBLIC = {
     "Run": ("trainers.run", "Run"),
     "SFT": ("trainers.sft", "SFT"),
     "fit": ("trainers.launch", "fit"),
+    "measure": ("trainers.evaluate.run", "measure"),
+    "merge": ("trainers.merging", "merge"),
 }
 
-__all__ = ["DPO", "KTO", "SFT", "QLoRA", "Reward", "Run", "evaluate", "fit", "merge"]
+__all__ = ["DPO", "KTO", "SFT", "QLoRA", "Reward", "Run", "fit", "measure", "merge"]
 
 
 def __getattr__(name: str) -> object:

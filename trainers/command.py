@@ -142,7 +142,7 @@ def _fields(text: str | None) -> dict[str, str] | None:
 
 
 def _merge(args: argparse.Namespace, console: Console) -> int:
-    from trainers.merge import merge
+    from trainers.merging import merge
 
     merged = merge(args.adapter, args.out, dtype=args.dtype, say=console.say)
     console.document(merged.to_json())

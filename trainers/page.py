@@ -15,7 +15,7 @@ from typing import Any
 from datakit.report.charts import bar_line
 from datakit.report.markup import Child, Markup, el, quote
 from trainers import page_chapters as chapters
-from trainers.charts import Series, Size, line_chart, smooth
+from trainers.charts import Series, Size, figures_of, line_chart, smooth
 from trainers.page_curves import curves
 from trainers.page_facts import Told, change, counted, duration, million, size
 from trainers.page_notes import Note, notes
@@ -122,13 +122,17 @@ def _loss_figure(told: Told) -> tuple[Child, Child]:
     before, after = told.losses
     if before is not None and after is not None:
         text = f"held-out loss before and after, {change(before, after)}"
-        return f"{before:.3f} \u2192 {after:.3f}", text
+        return f"{_loss_text(before)} \u2192 {_loss_text(after)}", text
     if before is not None:
         return f"{before:.3f}", "held-out loss before; none after"
     last = told.result.get("train_loss")
     if last is not None:
         return f"{last:.3f}", "training loss at the end; nothing was held out"
     return "\u2013", "loss; nothing was measured"
+
+
+def _loss_text(value: float) -> str:
+    return f"{value:.3f}" if abs(value) >= 0.1 else figures_of(value)
 
 
 def _steps_figure(told: Told) -> tuple[Child, Child]:

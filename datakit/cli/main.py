@@ -122,7 +122,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         for problem in error.problems:
             _say(problem)
-        if isinstance(error, ProviderError):
+        if isinstance(error, ProviderError) and words[:1] == ["run"]:
             _say("What was answered is saved; the same command goes on from there.")
         return error.exit_code
     except OSError as error:
@@ -218,9 +218,13 @@ def _summary(point: EntryPoint) -> str:
     """Returns the first line of a command's docstring, read off its source: nothing is imported."""
     package = point.dist.name if point.dist else point.value
     try:
-        spec = importlib.util.find_spec(point.module)
+        top, *rest = point.module.split(".")
+        # Of a module in a package the spec would import the package.
+        spec = importlib.util.find_spec(top)
         if spec and spec.origin:
-            for node in ast.parse(Path(spec.origin).read_bytes()).body:
+            file = Path(spec.origin)
+            file = file.parent.joinpath(*rest).with_suffix(".py") if rest else file
+            for node in ast.parse(file.read_bytes()).body:
                 if isinstance(node, ast.FunctionDef) and node.name == point.attr:
                     text = (ast.get_docstring(node) or "").partition("\n")[0].rstrip(".")
                     if text:

@@ -21,18 +21,18 @@ from typing import Any
 from datakit.record import Record
 from trainers.data import holdout, open_data
 from trainers.dpo import DPO
-from trainers.evaluate import TaskOptions, parse_task
-from trainers.evaluate.run import Outcome, evaluate
+from trainers.evaluate.outcome import Outcome
+from trainers.evaluate.run import measure
 from trainers.job import Ear
 from trainers.kto import KTO
 from trainers.launch import fit
-from trainers.merge import merge
+from trainers.merging import merge
 from trainers.qlora import QLoRA
 from trainers.run import RUN_FILE, Run, hardware, packages
 from trainers.settings import Settings
 from trainers.sft import SFT
 from trainers.stats import Interval, paired
-from trainers.subject import Subject, open_subject
+from trainers.subject import open_subject
 
 EAR = Ear(
     say=lambda text: _tell(text),
@@ -67,18 +67,12 @@ def _trained(settings: Settings, data: Path, out: Path, model: str, held_out: Pa
     if (out / RUN_FILE).is_file() and Run(out).done:
         return Run(out)
     resume = (out / RUN_FILE).is_file()
-    more = {"held_out": str(held_out)} if held_out else {}
-    return fit(settings, str(data), model=model, out=out, resume=resume, ear=EAR, **more)
+    held = str(held_out) if held_out else None
+    return fit(settings, str(data), model=model, out=out, held_out=held, resume=resume, ear=EAR)
 
 
-def _measured(
-    model: str, tasks: Sequence[str], *, base: str | None = None, **options: Any
-) -> list[Outcome]:
-    def opened(text: str) -> Subject:
-        return open_subject(text, **options)
-
-    listed = [parse_task(text, TaskOptions(None, None, None)) for text in tasks]
-    return evaluate(opened, model, listed, base=base, with_base=[True] * len(listed), note=_tell)
+def _measured(model: str, tasks: Sequence[str], **options: Any) -> list[Outcome]:
+    return list(measure(model, tasks, general=False, note=_tell, **options).outcomes)
 
 
 def _cell(interval: Interval, figures: int = 3) -> str:
@@ -104,7 +98,8 @@ def sft(args: argparse.Namespace) -> list[str]:
     (outcome,) = _measured(str(run.path), [f"perplexity:{test}"])
     return [
         *_head("SFT on 192 records of the domain", args),
-        f"Trained on {run.facts['gate']['used']} records, {run.facts['result']['steps']} steps of 4, "
+        f"Trained on {run.facts['gate']['used']} records, {run.facts['result']['steps']} steps "
+        "of 4, "
         f"{run.facts['cost']['tokens']:,} tokens, {run.facts['cost']['train_seconds']:.0f} s; "
         f"{run.facts['parameters']['trainable']:,} parameters trained "
         f"({run.facts['parameters']['share']:.2%}).",
@@ -158,10 +153,12 @@ def qlora(args: argparse.Namespace) -> list[str]:
     size = (run.path / "adapter_model.safetensors").stat().st_size
     lines = [
         *_head("QLoRA, and its merge", args),
-        f"{run.facts['parameters']['trainable']:,} parameters trained, adapter {size / 1e6:.1f} MB, "
+        f"{run.facts['parameters']['trainable']:,} parameters trained, "
+        f"adapter {size / 1e6:.1f} MB, "
         f"{run.facts['result']['steps']} steps of 4, {run.facts['cost']['train_seconds']:.0f} s.",
         "",
-        f"| perplexity, {args.items} held-out items | without adapter | with adapter | difference of nll |",
+        f"| perplexity, {args.items} held-out items | without adapter | with adapter "
+        "| difference of nll |",
         "| --- | --- | --- | --- |",
     ]
     for name, outcome in (
@@ -207,8 +204,8 @@ def preferences(args: argparse.Namespace) -> list[str]:
     test = _written(held, args.runs / "pairs-test.jsonl")
     watched = _written(_fits(held, args.chars, 32), args.runs / "pairs-watched.jsonl")
     common = {"batch": 4, "max_length": 1024, "learning_rate": args.rate, "watch_answers": 0}
-    settings = SFT(steps=args.steps, batch=4, max_length=1024)
-    start = _trained(settings, train, args.runs / "pairs-sft", args.model, None)
+    sft = SFT(steps=args.steps, batch=4, max_length=1024)
+    start = _trained(sft, train, args.runs / "pairs-sft", args.model, None)
     runs = {"SFT": start}
     for name, settings in {
         "DPO": DPO(steps=args.steps, **common),
@@ -230,7 +227,8 @@ def _preference_report(
 ) -> list[str]:
     lines = _head("Preferences", args)
     lines.append(
-        f"{runs['DPO'].facts['gate']['used']} pairs trained on, {len(found['SFT'].items.ids)} held out. Start and "
+        f"{runs['DPO'].facts['gate']['used']} pairs trained on, "
+        f"{len(found['SFT'].items.ids)} held out. Start and "
         "reference of DPO, IPO and KTO: the SFT model."
     )
     names = list(found["SFT"].items.scores)

@@ -6,8 +6,6 @@ import pytest
 
 from datakit.cli.main import main
 
-pytest.importorskip("trl")
-
 DATA = [
     {"instruction": f"How many {word}?", "output": f"There are {at} {word}."}
     for at, word in enumerate(("boats", "mills", "lines", "goods"))

@@ -2,9 +2,6 @@ import pytest
 
 from datakit.errors import InputError
 from datakit.record import Record
-
-pytest.importorskip("transformers")
-
 from trainers.examples import Refused, chats, labelled, pairs
 from trainers.gate import Lengths, check_chats
 from trainers.gate_pairs import answered, check_labelled, check_pairs

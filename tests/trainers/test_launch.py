@@ -12,9 +12,6 @@ import pytest
 
 from datakit.errors import InputError
 from datakit.record import Record
-
-pytest.importorskip("trl")
-
 from trainers import models
 from trainers.checkpoints import last_checkpoint
 from trainers.launch import fit

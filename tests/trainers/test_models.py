@@ -4,9 +4,6 @@ import shutil
 import pytest
 
 from datakit.errors import InputError
-
-pytest.importorskip("transformers")
-
 from trainers import models
 from trainers.models import resolve
 
@@ -41,7 +38,7 @@ def test_no_such_model(text, says):
 
 
 def test_a_folder_that_is_none(tmp_path):
-    with pytest.raises(InputError, match="neither config.json nor adapter_config.json"):
+    with pytest.raises(InputError, match="neither config"):
         resolve(str(tmp_path))
     (tmp_path / "adapter_config.json").write_text("{}")
     with pytest.raises(InputError, match="base_model_name_or_path is missing"):

@@ -227,6 +227,10 @@ def test_a_fall_that_lasts_is_no_finding():
     assert "lowest" not in Page(render(held_out(2.0, 1.2, 1.21))).words
 
 
+def test_a_small_loss_is_not_shown_as_none():
+    assert "2.000 \u2192 4.9e-4" in Page(render(held_out(2.0, 0.00049))).words
+
+
 def test_the_loss_curve_has_its_figures_as_a_table():
     page = Page(render(DONE))
     curves = [attrs for tag, attrs in page.elements if tag == "polyline"]

@@ -1,9 +1,7 @@
 """The batches that the model sees: padded on either side, packed, without padding."""
 
 import pytest
-
-torch = pytest.importorskip("torch")
-pytest.importorskip("trl")
+import torch
 
 from datakit.step import StepError
 from trainers import models

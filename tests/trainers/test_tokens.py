@@ -3,9 +3,6 @@
 import pytest
 
 from datakit.errors import InputError
-
-pytest.importorskip("trl")
-
 from trainers.tokens import (
     IGNORED,
     encode,

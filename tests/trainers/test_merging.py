@@ -3,15 +3,11 @@
 import json
 
 import pytest
+import torch
 
 from datakit.errors import InputError
-
-torch = pytest.importorskip("torch")
-pytest.importorskip("peft")
-
-from trainers import merge as merging
-from trainers import models
-from trainers.merge import merge
+from trainers import merging, models
+from trainers.merging import merge
 
 
 def logits(ref, ids):
