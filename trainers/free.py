@@ -35,7 +35,7 @@ def _machine(root: Path) -> int:
     if "MemAvailable:" in told:
         return told["MemAvailable:"] * 1024
     # Not Linux. accelerate, without which nothing trains, brings psutil.
-    import psutil  # type: ignore[import-untyped]
+    import psutil
 
     return int(psutil.virtual_memory().available)
 

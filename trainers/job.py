@@ -122,9 +122,11 @@ class Job:
             result = trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
         except Exception as error:
             self.facts |= {"status": "failed", "curves": curves(trainer.state.log_history)}
+            plain = plainly(error, self.settings)
+            self.facts["error"] = str(plain or error)
             if trainer.is_world_process_zero():
                 self._write()
-            plain = plainly(error, self.settings)
+                self._page()
             if plain is not None:
                 raise plain from error
             raise
@@ -146,6 +148,9 @@ class Job:
                 os.replace(path, self.folder / path.name)
         shutil.rmtree(draft)
         self.facts["files"] = run.weight_files(self.folder)
+        self.facts["file_bytes"] = {
+            name: (self.folder / name).stat().st_size for name in self.facts["files"]
+        }
 
     def _cost(self, trainer: Any, result: Any, clock: Clock) -> dict[str, Any]:  # noqa: ANN401
         state = trainer.state

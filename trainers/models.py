@@ -69,7 +69,10 @@ def need(package: str, extra: str, purpose: str) -> Any:  # noqa: ANN401  a modu
         MissingExtraError: If it is not installed; it names the extra.
     """
     import importlib
+    import logging
 
+    # It notes at its import that it looked for a faster kernel on the hub and found none.
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     try:
         return importlib.import_module(package)
     except ImportError as error:

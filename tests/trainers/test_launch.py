@@ -249,11 +249,11 @@ def test_rows_longer_than_the_model_s_context_are_refused(tmp_path, tiny_model_d
 
 
 @pytest.mark.slow
-def test_two_processes_of_accelerate_train_one_adapter(tmp_path, tiny_model_dir):
+def test_two_processes_train_one_adapter(tmp_path, tiny_model_dir):
+    """As `accelerate launch` starts them: through torchrun."""
     data, out = tmp_path / "data.jsonl", tmp_path / "run"
     data.write_bytes(b"".join(record.to_line() for record in RECORDS))
-    launch = ["-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2"]
-    launch += ["--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no"]
+    launch = ["-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone"]
     words = ["-m", "trainers.command", "sft", str(data), "--model", str(tiny_model_dir)]
     words += ["--steps", "3", "--batch", "2", "--lora-r", "4", "-o", str(out), "--device", "cpu"]
     done = subprocess.run(
