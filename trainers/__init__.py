@@ -12,6 +12,7 @@ accelerate and bitsandbytes do is not done again here.
 from __future__ import annotations
 
 import importlib
+import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from trainers.reward import Reward as Reward
     from trainers.run import Run as Run
     from trainers.sft import SFT as SFT
+
+# TRL tells its makers of every trainer that is built, unless this is set. Whoever wants that says so.
+os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
 # Each public name, its module and its name there; a module is imported when it is first used.
 _PUBLIC = {

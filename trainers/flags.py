@@ -43,7 +43,9 @@ def _texts(cls: type) -> dict[str, str]:
 
 
 def _help(text: str, default: object) -> str:
-    shown = {True: "on", False: "off", "": "empty", (): "none"}.get(default, default)
+    shown = default if default not in ("", ()) else "none"
+    if isinstance(default, bool):
+        shown = "on" if default else "off"
     return f"{text.rstrip('.')} ({shown})".replace("`", "").replace("%", "%%")
 
 

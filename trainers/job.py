@@ -154,7 +154,7 @@ class Job:
 
     def _cost(self, trainer: Any, result: Any, clock: Clock) -> dict[str, Any]:  # noqa: ANN401
         state = trainer.state
-        tokens = int(_last(self.facts["curves"]["train"], "num_tokens"))
+        tokens = int(_summed(self.facts["curves"]["train"], "num_tokens"))
         return {
             **clock.seconds(),
             "train_seconds": round(result.metrics.get("train_runtime", 0.0), 1),
@@ -217,5 +217,11 @@ def _result(trainer: Any, curves: dict[str, list[dict[str, float]]]) -> dict[str
     return result
 
 
-def _last(entries: list[dict[str, float]], name: str) -> float:
-    return next((each[name] for each in reversed(entries) if name in each), 0.0)
+def _summed(entries: list[dict[str, float]], name: str) -> float:
+    """Returns the end of a count that begins anew when a run is resumed, over all its parts."""
+    total = last = 0.0
+    for each in entries:
+        value = each.get(name, last)
+        total += last if value < last else 0.0
+        last = value
+    return total + last

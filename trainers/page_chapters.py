@@ -181,7 +181,7 @@ def _cost(told: Told) -> list[Child] | None:
         ("processor time", duration(cost.get("cpu_seconds", 0))),
         ("rows", f"{cost.get('rows', 0):,}"),
         ("tokens", f"{told.tokens:,}"),
-        ("operations", f"{cost.get('flops', 0):.3g}"),
+        ("operations", f"{cost.get('operations', 0):.3g}"),
     ]
     return listed("Cost", rows)
 
