@@ -143,5 +143,5 @@ def _progress_bars() -> Any:  # noqa: ANN401  a function that switches them on a
         return lambda: None
     if not bars.is_progress_bar_enabled():
         return lambda: None
-    bars.disable_progress_bar()  # type: ignore[no-untyped-call]
+    bars.disable_progress_bar()
     return bars.enable_progress_bar

@@ -198,7 +198,7 @@ class _Sets:
     """Sets of hashes as the rows of a sparse 0-1 matrix."""
 
     def __init__(self, sets: Sequence[Hashes]) -> None:
-        from scipy.sparse import csr_matrix  # type: ignore[import-untyped]
+        from scipy.sparse import csr_matrix
 
         self.sizes = np.array([len(each) for each in sets], dtype=np.int64)
         known, ids = np.unique(np.concatenate(sets), return_inverse=True)

@@ -139,7 +139,7 @@ def _everywhere() -> set[str]:
 
 def training() -> str:
     """Returns the page of the settings of every training method."""
-    from trainers.command import METHODS
+    from trainers.commands.train import METHODS
     from trainers.data import SETS
 
     parts = [NOTE, "# Settings of a training\n\n", TRAINING]

@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from trainers.dpo import DPO as DPO
     from trainers.evaluate.run import measure as measure
     from trainers.kto import KTO as KTO
-    from trainers.launch import fit as fit
     from trainers.merging import merge as merge
     from trainers.qlora import QLoRA as QLoRA
     from trainers.reward import Reward as Reward
-    from trainers.run import Run as Run
+    from trainers.running.launch import fit as fit
+    from trainers.running.run import Run as Run
     from trainers.sft import SFT as SFT
 
-# TRL tells its makers of every trainer that is built, unless this is set. Whoever wants that says so.
+# TRL tells its makers of every trainer that is built, unless this is set; who wants that says so.
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
 # Each public name, its module and its name there; a module is imported when it is first used.
@@ -35,9 +35,9 @@ _PUBLIC = {
     "KTO": ("trainers.kto", "KTO"),
     "QLoRA": ("trainers.qlora", "QLoRA"),
     "Reward": ("trainers.reward", "Reward"),
-    "Run": ("trainers.run", "Run"),
+    "Run": ("trainers.running.run", "Run"),
     "SFT": ("trainers.sft", "SFT"),
-    "fit": ("trainers.launch", "fit"),
+    "fit": ("trainers.running.launch", "fit"),
     "measure": ("trainers.evaluate.run", "measure"),
     "merge": ("trainers.merging", "merge"),
 }

@@ -71,7 +71,7 @@ class DPO(Compared):
         """
         from trl import DPOConfig, DPOTrainer
 
-        from trainers.watching_pairs import watch_pairs
+        from trainers.watch.callback import watch_pairs
 
         args = DPOConfig(
             output_dir=str(folder),

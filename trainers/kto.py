@@ -73,7 +73,7 @@ class KTO(Compared):
         """
         from trl import KTOConfig, KTOTrainer
 
-        from trainers.watching_pairs import watch_answers
+        from trainers.watch.callback import watch_answers
 
         args = KTOConfig(
             output_dir=str(folder),

@@ -18,7 +18,7 @@ from typing import Any
 from datakit.errors import InputError
 from trainers import models
 from trainers.models import ModelRef, resolve
-from trainers.run import RUN_FILE, Run, weight_files, write_json
+from trainers.running.run import RUN_FILE, Run, weight_files, write_json
 from trainers.tokens import encode
 
 __all__ = ["Merged", "merge"]

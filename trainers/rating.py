@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from datakit.errors import InputError
 from datakit.record import Record
-from trainers.batching import batches
-from trainers.checkpoints import quiet
+from trainers.evaluate.batching import batches
 from trainers.examples import Refused, chats
 from trainers.models import default_device, is_reward, load_model, load_tokenizer, resolve
+from trainers.running.checkpoints import quiet
 from trainers.settings import computes_bf16
 from trainers.tokens import encode
 

@@ -92,7 +92,7 @@ class Reward(Preferences):
         """
         from trl import RewardConfig, RewardTrainer
 
-        from trainers.watching_pairs import watch_rewards
+        from trainers.watch.callback import watch_rewards
 
         args = RewardConfig(
             output_dir=str(folder),

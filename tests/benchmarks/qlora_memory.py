@@ -24,8 +24,8 @@ if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from tests.benchmarks.shapes import SHAPES, config
-from trainers.memory import Estimate, Plan, estimate, free_memory, guard
-from trainers.parameters import parameters, shape, skeleton
+from trainers.memory.estimate import Estimate, Plan, estimate, free_memory, guard
+from trainers.memory.parameters import parameters, shape, skeleton
 
 HEAD = (
     "| model | trained | adapter | estimate | peak | reserved | estimate / peak | tokens/s |\n"

@@ -23,16 +23,16 @@ from trainers.data import holdout, open_data
 from trainers.dpo import DPO
 from trainers.evaluate.outcome import Outcome
 from trainers.evaluate.run import measure
-from trainers.job import Ear
+from trainers.evaluate.subject import open_subject
 from trainers.kto import KTO
-from trainers.launch import fit
 from trainers.merging import merge
 from trainers.qlora import QLoRA
-from trainers.run import RUN_FILE, Run, hardware, packages
+from trainers.running.job import Ear
+from trainers.running.launch import fit
+from trainers.running.run import RUN_FILE, Run, hardware, packages
 from trainers.settings import Settings
 from trainers.sft import SFT
 from trainers.stats import Interval, paired
-from trainers.subject import open_subject
 
 EAR = Ear(
     say=lambda text: _tell(text),
@@ -82,11 +82,17 @@ def _cell(interval: Interval, figures: int = 3) -> str:
 
 
 def _head(title: str, args: argparse.Namespace) -> list[str]:
-    words = shlex.join(Path(w).name if "/" in w and "=" not in w else w for w in sys.argv[1:])
+    words = shlex.join(_without_folder(word) for word in sys.argv[1:])
     machine = {k: v for k, v in hardware().items() if k in ("machine", "cpus", "threads")}
     lines = [f"# {title}", "", f"    python -m tests.benchmarks.training {words}", ""]
     lines += [f"Machine: {json.dumps(machine)}. Packages: {json.dumps(packages())}.", ""]
     return lines
+
+
+def _without_folder(word: str) -> str:
+    """Returns an argument without folders, which are other ones on every machine."""
+    name, equals, path = word.rpartition("=")
+    return f"{name}{equals}{Path(path).name if '/' in path else path}"
 
 
 def sft(args: argparse.Namespace) -> list[str]:
@@ -114,8 +120,9 @@ def _table(outcome: Outcome, metrics: Sequence[str]) -> list[str]:
     lines = [f"| held-out, {len(outcome.items.ids)} items | base | trained | difference |"]
     lines.append("| --- | --- | --- | --- |")
     for name in metrics:
-        cells = [outcome.base_scores[name], outcome.scores[name], outcome.lift[name]]
-        lines.append(f"| {name} | " + " | ".join(_cell(each) for each in cells) + " |")
+        cells = [outcome.base_scores[name], outcome.scores[name], outcome.lift.get(name)]
+        shown = [_cell(each) if each else "" for each in cells]
+        lines.append(f"| {name} | " + " | ".join(shown) + " |")
     return lines
 
 

@@ -2,7 +2,7 @@
 
 from datakit.record import Record
 from trainers import models
-from trainers.launch import fit
+from trainers.running.launch import fit
 
 # Of one batch an epoch; the rate is high, for a random model learns little in few steps.
 FEW = {"steps": 2, "batch": 4, "max_length": 128, "learning_rate": 1e-2, "save_every": 2}

@@ -2,7 +2,7 @@
 
 import pytest
 
-from trainers.command import METHODS as COMMANDS
+from trainers.commands.train import METHODS as COMMANDS
 from trainers.compute import METHODS, compare, measured
 
 

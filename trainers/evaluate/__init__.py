@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 from datakit.errors import InputError, did_you_mean
 
 if TYPE_CHECKING:
-    from trainers.subject import Subject
+    from trainers.evaluate.subject import Subject
 
 __all__ = ["TASKS", "Items", "Kind", "Task", "TaskOptions", "parse_task", "parse_tasks"]
 

@@ -22,8 +22,8 @@ from datakit.rows import Problems
 from datakit.strict import kind_of
 from trainers.evaluate import Items, TaskOptions
 from trainers.evaluate.reading import take_rows
+from trainers.evaluate.subject import Subject
 from trainers.examples import Chat
-from trainers.subject import Subject
 
 __all__ = ["Choice", "Question", "open_task", "question_of"]
 

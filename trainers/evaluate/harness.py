@@ -13,7 +13,7 @@ from datakit.errors import InputError
 from trainers.evaluate import Items
 
 if TYPE_CHECKING:
-    from trainers.subject import Subject
+    from trainers.evaluate.subject import Subject
 
 __all__ = ["harness_items", "harness_model"]
 

@@ -19,7 +19,7 @@ from trainers.evaluate import Items, TaskOptions, counting
 from trainers.evaluate.constraints import Constraint, loosely, parse, strictly
 
 if TYPE_CHECKING:
-    from trainers.subject import Subject
+    from trainers.evaluate.subject import Subject
 
 __all__ = ["HUB", "Example", "IfEval", "open_task"]
 

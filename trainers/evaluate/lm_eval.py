@@ -26,7 +26,7 @@ from trainers.evaluate import Items, TaskOptions
 from trainers.evaluate.harness import harness_items, harness_model
 
 if TYPE_CHECKING:
-    from trainers.subject import Subject
+    from trainers.evaluate.subject import Subject
 
 __all__ = ["LmEval", "open_task"]
 

@@ -14,8 +14,8 @@ from fractions import Fraction
 from trainers.evaluate import Items, TaskOptions
 from trainers.evaluate.numbers import final, number_in, plain, sole_number
 from trainers.evaluate.reading import read_chats
+from trainers.evaluate.subject import Subject
 from trainers.examples import Chat
-from trainers.subject import Subject
 
 __all__ = ["Match", "open_task"]
 

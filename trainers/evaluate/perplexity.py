@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 from trainers.evaluate import Items, TaskOptions
 from trainers.evaluate.reading import read_chats
+from trainers.evaluate.subject import Scored, Subject
 from trainers.examples import Chat
-from trainers.subject import Scored, Subject
 
 __all__ = ["Perplexity", "likelihood", "open_task"]
 

@@ -21,8 +21,8 @@ from dataclasses import dataclass
 
 from trainers.evaluate import Items, TaskOptions
 from trainers.evaluate.reading import read_pairs
+from trainers.evaluate.subject import Subject
 from trainers.examples import Chat, Pair
-from trainers.subject import Subject
 
 __all__ = ["Preference", "open_task"]
 

@@ -13,8 +13,8 @@ from datakit.errors import DatakitWarning, InputError
 from trainers.evaluate import Items, Task, TaskOptions, parse_tasks
 from trainers.evaluate.general import Forgetting, forgetting, general_tasks
 from trainers.evaluate.outcome import Outcome, outcome_of
+from trainers.evaluate.subject import Subject, open_subject, silent
 from trainers.models import ModelRef, read_json, resolve
-from trainers.subject import Subject, open_subject, silent
 
 __all__ = ["Evaluation", "measure", "run_tasks"]
 

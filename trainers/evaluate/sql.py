@@ -23,7 +23,7 @@ from trainers.evaluate.extract import extract_sql
 from trainers.examples import Message, chats
 
 if TYPE_CHECKING:
-    from trainers.subject import Subject
+    from trainers.evaluate.subject import Subject
 
 __all__ = ["Question", "SqlTask", "open_task"]
 

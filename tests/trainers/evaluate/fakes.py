@@ -2,7 +2,7 @@
 
 from contextlib import contextmanager
 
-from trainers.subject import Scored
+from trainers.evaluate.subject import Scored
 
 
 class Fake:

@@ -1,0 +1,272 @@
+"""A training from its data to its folder, killed and resumed, refused and recorded."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from datakit.errors import InputError
+from datakit.record import Record
+from trainers import models
+from trainers.running.checkpoints import last_checkpoint
+from trainers.running.launch import fit
+from trainers.running.run import Run
+from trainers.sft import SFT
+
+WORDS = ("boats", "ferries", "mills", "goods", "rivers", "lines", "prices", "answers")
+RECORDS = [
+    Record(f"How many {word} are there?", output=f"There are {at} {word}.", id=f"r{at}")
+    for at, word in enumerate(WORDS)
+]
+QUICK = SFT(steps=6, batch=2, save_every=2, lora_r=4, lora_alpha=8)
+
+
+def trained(folder, tiny_model_dir, settings=QUICK, **more):
+    return fit(settings, RECORDS, model=str(tiny_model_dir), out=folder, device="cpu", **more)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory, tiny_model_dir):
+    """A run that nothing interrupted, with held-out data."""
+    folder = tmp_path_factory.mktemp("whole") / "run"
+    return trained(folder, tiny_model_dir, held_out=0.25)
+
+
+def test_the_record_says_what_was_done(whole):
+    facts = json.loads((whole.path / "run.json").read_text())
+    assert facts["status"] == "done" and facts["method"] == "sft"
+    assert facts["result"]["steps"] == 6
+    assert facts["result"]["eval_loss_before"] > 0
+    assert facts["data"]["train"]["records"] + facts["data"]["held_out"]["records"] == 8
+    assert facts["gate"]["used"] == facts["data"]["train"]["records"]
+    assert [each["step"] for each in facts["curves"]["train"]] == [1, 2, 3, 4, 5, 6]
+    assert [each["step"] for each in facts["curves"]["eval"]] == [0, 6]
+    assert facts["parameters"]["trainable"] > 0 and facts["cost"]["tokens"] > 0
+    assert facts["files"] == {
+        "adapter_model.safetensors": whole.weights["adapter_model.safetensors"]
+    }
+    assert (whole.path / "run.html").read_text().startswith("<!doctype html>")
+    assert not [path for path in whole.path.iterdir() if path.name.startswith(".")]
+
+
+def test_the_folder_is_a_model(whole, tiny_model_dir):
+    ref = models.resolve(str(whole.path))
+    assert ref.kind == "adapter" and ref.path == str(tiny_model_dir)
+    model = models.load_model(ref, device="cpu")
+    assert not model.training
+    assert models.load_tokenizer(ref).chat_template
+
+
+def test_the_same_seed_is_the_same_adapter_and_another_is_not(tmp_path, tiny_model_dir):
+    one = trained(tmp_path / "a", tiny_model_dir)
+    two = trained(tmp_path / "b", tiny_model_dir)
+    other = trained(
+        tmp_path / "c",
+        tiny_model_dir,
+        SFT(steps=6, batch=2, save_every=2, lora_r=4, lora_alpha=8, seed=1),
+    )
+    assert one.weights == two.weights != other.weights
+
+
+KILLED = """
+import os, signal, sys
+from trainers.running.launch import Ear, fit
+sys.path.insert(0, {tests!r})
+from test_launch import QUICK, RECORDS
+def progress(text, last):
+    if text.startswith("step {step}/"):
+        os.kill(os.getpid(), signal.SIGKILL)
+fit(QUICK, RECORDS, model={model!r}, out={out!r}, device="cpu", ear=Ear(progress=progress))
+"""
+
+
+@pytest.mark.parametrize("step", [1, 3, 5])
+def test_a_killed_training_goes_on_to_the_same_adapter(step, tmp_path, tiny_model_dir):
+    reference = trained(tmp_path / "whole", tiny_model_dir)
+    out = tmp_path / "killed"
+    code = KILLED.format(
+        step=step, tests=str(Path(__file__).parent), model=str(tiny_model_dir), out=str(out)
+    )
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True)
+    assert done.returncode == -signal.SIGKILL, done.stderr[-2000:]
+    with pytest.raises(InputError, match="--resume goes on with it"):
+        trained(out, tiny_model_dir)
+    with pytest.raises(InputError, match="training is not finished"):
+        models.resolve(str(out))
+    resumed = trained(out, tiny_model_dir, resume=True)
+    assert resumed.weights == reference.weights
+    losses = [[each["loss"] for each in run.curves["train"]] for run in (reference, resumed)]
+    assert losses[0] == losses[1]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("wait", [0.05 * at for at in range(8)])
+def test_a_training_killed_at_any_moment_goes_on_to_the_same_adapter(
+    wait, tmp_path, tiny_model_dir
+):
+    reference = trained(tmp_path / "whole", tiny_model_dir)
+    out = tmp_path / "killed"
+    code = KILLED.format(
+        step=99, tests=str(Path(__file__).parent), model=str(tiny_model_dir), out=str(out)
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-W", "ignore", "-c", code], stderr=subprocess.DEVNULL
+    )
+    while not (out / "run.json").exists() and process.poll() is None:
+        time.sleep(0.005)
+    time.sleep(wait)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert trained(out, tiny_model_dir, resume=True).weights == reference.weights
+
+
+def test_half_a_checkpoint_is_not_gone_on_from(tmp_path):
+    for number in (2, 4):
+        folder = tmp_path / f"checkpoint-{number}"
+        folder.mkdir()
+        for name in ("optimizer.pt", "scheduler.pt", "rng_state.pth"):
+            (folder / name).write_bytes(b"x")
+        (folder / "trainer_state.json").write_text("{}")
+    assert last_checkpoint(tmp_path).name == "checkpoint-4"
+    (tmp_path / "checkpoint-4" / "trainer_state.json").write_text('{"half')
+    assert last_checkpoint(tmp_path).name == "checkpoint-2"
+    assert not (tmp_path / "checkpoint-4").exists()
+
+
+def test_resume_of_a_done_training_does_nothing(whole, tiny_model_dir):
+    was = (whole.path / "run.json").stat().st_mtime_ns
+    again = trained(whole.path, tiny_model_dir, held_out=0.25, resume=True)
+    assert again.done and (whole.path / "run.json").stat().st_mtime_ns == was
+
+
+def test_resume_refuses_another_training(whole, tiny_model_dir):
+    other = SFT(steps=7, batch=2, save_every=2, lora_r=4, lora_alpha=8)
+    with pytest.raises(InputError, match="but settings changed since"):
+        trained(whole.path, tiny_model_dir, other, held_out=0.25, resume=True)
+
+
+def test_a_folder_that_is_taken_is_left_alone(whole, tmp_path, tiny_model_dir):
+    with pytest.raises(InputError, match="is not empty"):
+        trained(whole.path, tiny_model_dir)
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(InputError, match="is a file"):
+        trained(tmp_path / "file", tiny_model_dir)
+    with pytest.raises(InputError, match="no training to go on with"):
+        trained(tmp_path, tiny_model_dir, resume=True)
+
+
+def test_what_is_left_out_is_listed(tmp_path, tiny_model_dir):
+    records = [*RECORDS, Record("Long?", output="word " * 200, id="long"), Record("Empty?", id="e")]
+    settings = SFT(steps=1, batch=2, max_length=100, long="drop", unusable="drop", lora_r=4)
+    run = fit(settings, records, model=str(tiny_model_dir), out=tmp_path / "run", device="cpu")
+    rows = [json.loads(line) for line in (run.path / "dropped.jsonl").open()]
+    assert {row["id"]: row["dropped"]["reason"] for row in rows} == {
+        "long": "too_long",
+        "e": "empty_output",
+    }
+    assert run.facts["gate"]["rows"] == run.facts["gate"]["used"] + len(rows)
+
+
+def test_nothing_is_written_where_the_gate_stops(tmp_path, tiny_model_dir):
+    records = [Record("Long?", output="word " * 200, id="long")]
+    with pytest.raises(InputError, match="--long cut"):
+        fit(
+            SFT(max_length=64),
+            records,
+            model=str(tiny_model_dir),
+            out=tmp_path / "run",
+            device="cpu",
+        )
+    assert not (tmp_path / "run").exists()
+
+
+def test_training_goes_on_from_an_adapter(whole, tmp_path, tiny_model_dir):
+    settings = SFT(steps=1, batch=2)
+    run = fit(settings, RECORDS, model=str(whole.path), out=tmp_path / "more", device="cpu")
+    assert run.facts["model"]["adapter"] == whole.weights
+    ref = models.resolve(str(run.path))
+    assert ref.path == str(tiny_model_dir)
+    assert run.weights != whole.weights
+
+
+def test_full_fine_tuning_leaves_a_whole_model(tmp_path, tiny_model_dir):
+    run = trained(tmp_path / "full", tiny_model_dir, SFT(steps=1, batch=2, lora="none"))
+    assert models.resolve(str(run.path)).kind == "folder"
+    assert "model.safetensors" in run.weights
+    assert run.facts["parameters"]["share"] == 1
+
+
+def test_early_stopping_keeps_the_best(tmp_path, tiny_model_dir):
+    # A learning rate that changes nothing: no evaluation is better than the first.
+    settings = SFT(
+        steps=12,
+        batch=2,
+        evaluate_every=2,
+        patience=2,
+        lora_r=4,
+        learning_rate=1e-12,
+        schedule="constant",
+    )
+    run = trained(tmp_path / "run", tiny_model_dir, settings, held_out=0.25)
+    assert run.facts["result"]["steps"] < 12 and run.facts["result"]["stopped_early"]
+    evals = {each["step"]: each["loss"] for each in run.curves["eval"]}
+    assert run.facts["result"]["eval_loss"] == evals[run.facts["result"]["best_step"]]
+
+
+def test_a_loss_that_is_no_number_ends_the_training(tmp_path, tiny_model_dir):
+    settings = SFT(steps=20, batch=2, learning_rate=1e30, schedule="constant", warmup=0.0, lora_r=4)
+    with pytest.raises(InputError, match="Lower --learning-rate"):
+        trained(tmp_path / "run", tiny_model_dir, settings)
+    assert Run(tmp_path / "run").facts["status"] == "failed"
+
+
+def test_a_full_disk_is_told_plainly(tmp_path, tiny_model_dir, monkeypatch):
+    import torch
+
+    def full(*_, **__):
+        raise OSError(28, "No space left on device", "optimizer.pt")
+
+    monkeypatch.setattr(torch, "save", full)
+    with pytest.raises(InputError, match="no space is left for a checkpoint"):
+        trained(tmp_path / "run", tiny_model_dir)
+
+
+def test_rows_longer_than_the_model_s_context_are_refused(tmp_path, tiny_model_dir):
+    records = [Record("Long?", output="word " * 600, id="long")]
+    with pytest.raises(InputError, match="was made for at most 512"):
+        fit(
+            SFT(max_length=4096),
+            records,
+            model=str(tiny_model_dir),
+            out=tmp_path / "r",
+            device="cpu",
+        )
+
+
+@pytest.mark.slow
+def test_two_processes_train_one_adapter(tmp_path, tiny_model_dir):
+    """As `accelerate launch` starts them: through torchrun."""
+    data, out = tmp_path / "data.jsonl", tmp_path / "run"
+    data.write_bytes(b"".join(record.to_line() for record in RECORDS))
+    launch = ["-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone"]
+    words = ["-m", "trainers.commands.train", "sft", str(data), "--model", str(tiny_model_dir)]
+    words += ["--steps", "3", "--batch", "2", "--lora-r", "4", "-o", str(out), "--device", "cpu"]
+    done = subprocess.run(
+        [sys.executable, *launch, *words], capture_output=True, text=True, cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    run = Run(out)
+    assert run.done and run.facts["cost"]["rows"] == 12
+    assert done.stdout.count("next   datakit eval") == 1
+    assert models.resolve(str(out)).kind == "adapter"
+
+
+def test_the_card_is_ours_and_marks_nothing_up(whole):
+    text = (whole.path / "README.md").read_text()
+    assert "More Information Needed" not in text
+    assert whole.facts["model"]["sha256"] in text

@@ -1,0 +1,134 @@
+"""What is evaluated: a model that is loaded here, or one behind a URL."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from datakit.errors import InputError
+from trainers.examples import Chat, Message
+from trainers.models import ModelRef, load_config, read_json, resolve
+
+__all__ = ["Scored", "Subject", "open_subject"]
+
+
+@dataclass(frozen=True)
+class Scored:
+    """How likely the answers of one chat are.
+
+    Args:
+        nll: Negative log-likelihood in nats, summed over the tokens that would be learnt: the
+            answers with what ends them.
+        tokens: How many tokens that are.
+        bytes: Length of the answers' text in UTF-8; the end of an answer has none.
+    """
+
+    nll: float
+    tokens: int
+    bytes: int
+
+
+class Subject(Protocol):
+    """A model that answers, and may tell how likely given answers are.
+
+    Attributes:
+        name: What the user called it.
+        dtype: The type it computes in, such as `bfloat16`; empty if that is not known.
+        adapter: Whether it is a base with an adapter that can be switched off.
+        note: Is told in words how far the work is; may be replaced.
+    """
+
+    name: str
+    dtype: str
+    adapter: bool
+    note: Callable[[str], None]
+
+    def without_adapter(self) -> AbstractContextManager[None]:
+        """Makes it its own base within a `with` block."""
+        ...
+
+    def nll(self, chats: Sequence[Chat], *, last: bool = False) -> list[Scored]:
+        """Scores answers that are given.
+
+        Args:
+            chats: Chats.
+            last: Score the last answer alone, not those before it.
+
+        Raises:
+            InputError: If the model is served and cannot tell.
+        """
+        ...
+
+    def generate(
+        self, prompts: Sequence[Sequence[Message]], *, max_new_tokens: int = 256
+    ) -> list[str]:
+        """Answers greedily: always the likeliest token.
+
+        Args:
+            prompts: Turns each, the last the user's.
+            max_new_tokens: Most tokens of an answer.
+
+        Returns:
+            Texts without special tokens, in the prompts' order.
+        """
+        ...
+
+    def close(self) -> None:
+        """Lets go of memory; may be called twice."""
+        ...
+
+
+def silent(text: str) -> None:
+    """Takes a note and tells nobody."""
+
+
+def open_subject(
+    text: str,
+    *,
+    batch: int | None = None,
+    dtype: str = "auto",
+    template: str = "",
+    note: Callable[[str], None] = silent,
+) -> Subject:
+    """Opens a model for evaluation.
+
+    Args:
+        text: As `trainers.models.resolve` takes it.
+        batch: Most items that are looked at together (requests in flight, for a served model);
+            None leaves it to the kind of model.
+        dtype: Of a local model's weights: `float32`, `bfloat16`, `nf4`, or `auto`, the faster one
+            of the first two here.
+        template: A chat template as `trainers.tokens.set_template` takes it.
+        note: Is told in words how far the work is.
+
+    Raises:
+        InputError: If there is no such model, or it cannot be loaded.
+        ProviderError: If a server does not answer.
+    """
+    if batch is not None and batch < 1:
+        raise InputError(f"--batch {batch}: must be a whole number of at least 1.")
+    ref = resolve(text)
+    if ref.kind == "served":
+        from trainers.evaluate.served import open_served
+
+        return open_served(ref, concurrency=batch, note=note)
+    _refuse_reward_model(ref)
+    from trainers.evaluate.local import open_local
+
+    return open_local(ref, batch=batch, dtype=dtype, template=template, note=note)
+
+
+def _refuse_reward_model(ref: ModelRef) -> None:
+    kind = ""
+    if ref.adapter is not None:
+        kind = str(read_json(Path(ref.adapter) / "adapter_config.json").get("task_type"))
+    else:
+        kind = " ".join(getattr(load_config(ref), "architectures", None) or ())
+    if kind == "SEQ_CLS" or "ForSequenceClassification" in kind:
+        raise InputError(
+            f"{ref.given}: is a reward model: it rates answers and gives none. "
+            "Use it in a pipeline: score.reward."
+        )

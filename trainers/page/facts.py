@@ -1,0 +1,177 @@
+"""What run.json says of a training, in the form in which its page uses it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import PurePosixPath
+from typing import Any
+
+from trainers.page.charts import figures_of
+
+__all__ = ["METHODS", "Told", "brief", "change", "counted", "duration", "million", "size"]
+
+METHODS = {
+    "sft": "supervised fine-tuning",
+    "qlora": "supervised fine-tuning",
+    "dpo": "direct preference optimization",
+    "ipo": "identity preference optimization",
+    "kto": "Kahneman-Tversky optimization",
+    "reward": "reward modelling",
+}
+_ADAPTERS = {"lora": "LoRA", "rslora": "rsLoRA", "dora": "DoRA", "lora+": "LoRA+"}
+
+
+def counted(number: int, word: str) -> str:
+    """Returns `1 row`, `2 rows`, `1,000 rows`."""
+    return f"{number:,} {word}{'' if number == 1 else 's'}"
+
+
+def million(number: float) -> str:
+    """Returns a count of parameters: `4.88 M`, `1.2 B`."""
+    for unit, name in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
+        if number >= unit:
+            return f"{number / unit:.3g}\u00a0{name}"
+    return f"{number:,.0f}"
+
+
+def size(number: float) -> str:
+    """Returns bytes: `19.6 MB`; MB are millions."""
+    for unit, name in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
+        if number >= unit:
+            return f"{number / unit:.3g}\u00a0{name}"
+    return f"{number:,.0f}\u00a0bytes"
+
+
+def duration(seconds: float) -> str:
+    """Returns seconds in words: `8.2 s`, `4 min 20 s`, `2 h 5 min`."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600:,} h {whole % 3600 // 60} min"
+
+
+class Told:
+    """The facts of a run; what is not there yet is empty.
+
+    Args:
+        facts: run.json.
+    """
+
+    def __init__(self, facts: Mapping[str, Any]) -> None:
+        self.facts = facts
+        self.status = str(facts.get("status") or "unknown")
+        self.model = self.part("model")
+        self.settings = self.part("settings")
+        self.result = self.part("result")
+        self.cost = self.part("cost")
+        self.parameters = self.part("parameters")
+        self.watch = self.part("watch")
+        self.train = self._entries("train")
+        self.held_out = self._entries("eval")
+
+    def part(self, name: str) -> dict[str, Any]:
+        """Returns an object among the facts; empty if there is none."""
+        value = self.facts.get(name)
+        return value if isinstance(value, dict) else {}
+
+    def _entries(self, name: str) -> list[dict[str, Any]]:
+        value = self.part("curves").get(name)
+        return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
+
+    def data(self, name: str) -> dict[str, Any]:
+        """Returns where the rows of `train` or `held_out` come from."""
+        value = self.part("data").get(name)
+        return value if isinstance(value, dict) else {}
+
+    @property
+    def done(self) -> bool:
+        """Whether the training reached its end."""
+        return self.status == "done"
+
+    @property
+    def method(self) -> str:
+        """The method's short name; IPO is DPO with another loss."""
+        name = str(self.facts.get("method") or "training")
+        if name == "dpo" and self.settings.get("loss") == "ipo":
+            return "ipo"
+        return "qlora" if name == "sft" and self.settings.get("quantize") == "nf4" else name
+
+    @property
+    def losses(self) -> tuple[float | None, float | None]:
+        """The held-out loss before and after; None where it was not measured."""
+        found = [each["loss"] for each in self.held_out if _is_number(each.get("loss"))]
+        before = self.result.get("eval_loss_before", found[0] if found else None)
+        after = self.result.get("eval_loss", found[-1] if len(found) > 1 else None)
+        return before, after
+
+    @property
+    def tokens(self) -> int:
+        """Tokens that were trained on, the prompts' among them."""
+        seen = [each["num_tokens"] for each in self.train if _is_number(each.get("num_tokens"))]
+        return int(self.cost.get("tokens") or (seen[-1] if seen else 0))
+
+    @property
+    def steps(self) -> int:
+        """Optimizer steps that were made."""
+        seen = [each["step"] for each in self.train if _is_number(each.get("step"))]
+        return int(self.result.get("steps") or (max(seen) if seen else 0))
+
+    @property
+    def sentence(self) -> str:
+        """What was trained on what, in one sentence."""
+        words = METHODS.get(self.method, self.method)
+        how = self._how()
+        start = f"{how}, by {words}," if how else f"{words[:1].upper()}{words[1:]}"
+        train, held_out = self.data("train"), self.data("held_out")
+        rows = self.part("gate").get("used", train.get("records", 0))
+        text = f"{start} on {counted(int(rows), 'row')} of {brief(train.get('ref'))}"
+        if held_out:
+            n = self.part("held_out_gate").get("used", held_out.get("records", 0))
+            same = held_out.get("ref") == train.get("ref")
+            text += f"; {int(n):,} held out" + ("" if same else f" from {brief(held_out['ref'])}")
+        return f"{text}."
+
+    def _how(self) -> str:
+        lora = self.settings.get("lora")
+        if lora is None:
+            return ""
+        if lora == "none":
+            return "All weights"
+        name = _ADAPTERS.get(lora, str(lora))
+        held = " on a base in 4 bits" if self.settings.get("quantize") == "nf4" else ""
+        return f"{name} of rank {self.settings.get('lora_r')}{held}"
+
+    @property
+    def when(self) -> str:
+        """When it began, and how it ended."""
+        began = str(self.facts.get("created") or "")[:16].replace("T", " ")
+        took = self.cost.get("seconds")
+        states = {
+            "done": f"done in {duration(took)}" if took is not None else "done",
+            "running": "running, or ended without a word",
+        }
+        return f"{began} UTC, {states.get(self.status, self.status)}" if began else self.status
+
+
+def brief(ref: object) -> str:
+    """Returns a reference as a title shows it: of an absolute path the name alone."""
+    text = str(ref or "unknown data")
+    return PurePosixPath(text).name if text.startswith("/") else text
+
+
+def change(before: float, after: float) -> str:
+    """Returns how much a loss changed: `-5.3 %`, with a minus sign."""
+    if not before:
+        return f"by {figures_of(after - before)}"
+    share = 100 * (after - before) / abs(before)
+    # A minus sign is as wide as a plus; a hyphen is not.
+    sign = "\u2212" if share < 0 else "+"
+    return f"{sign}{abs(share):.1f}\u00a0%"
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -1,0 +1,227 @@
+"""A training that passed the gate: its model, its trainer, its folder."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from trainers.compute import measured
+from trainers.models import ModelRef
+from trainers.running import run
+from trainers.running.card import card
+from trainers.running.checkpoints import last_checkpoint
+from trainers.running.methods import Method, Rows
+from trainers.running.run import RUN_FILE, Clock, Run
+from trainers.running.tracking import Tracked
+from trainers.settings import Settings
+
+__all__ = ["Ear", "Job", "parameters"]
+
+_CHECKPOINTS = "checkpoints"
+
+
+@dataclass
+class Ear:
+    """Who is told what happens: each is called with text.
+
+    Args:
+        say: A line of words.
+        progress: A line that replaces the one before, and whether it is the last.
+        table: Names and figures under a title.
+    """
+
+    say: Callable[[str], None] = lambda text: None
+    progress: Callable[[str, bool], None] = lambda text, last: None
+    table: Callable[[str, list[tuple[str, str]]], None] = lambda title, rows: None
+
+
+class Job:
+    """A training that passed the gate."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        method: Method,
+        ref: ModelRef,
+        tokenizer: Any,  # noqa: ANN401
+        rows: Rows,
+        held_out: Rows | None,
+        folder: Path,
+        device: str,
+        facts: dict[str, Any],
+        ear: Ear,
+    ) -> None:
+        self.settings, self.method, self.ref, self.tokenizer = settings, method, ref, tokenizer
+        self.rows, self.held_out, self.folder, self.device = rows, held_out, folder, device
+        self.facts, self.ear = facts, ear
+
+    def run(self, *, resume: bool) -> Run:
+        """Trains, saves and records."""
+        if resume and (self.folder / RUN_FILE).is_file() and Run(self.folder).done:
+            self.ear.say(f"{self.folder}: the training is done already.")
+            return Run(self.folder)
+        clock = Clock()
+        with Tracked(self.folder, self.settings.report_to) as trackers:
+            trainer = self._trainer()
+            trackers.follow(trainer)
+            if trainer.is_world_process_zero():
+                self._write_dropped()
+                self._write()
+            checkpoint = last_checkpoint(self.folder / _CHECKPOINTS) if resume else None
+            if checkpoint:
+                self.ear.say(f"going on from {checkpoint.name}")
+            result = self._train(trainer, checkpoint)
+            self.facts["trackers"] = trackers.places()
+            self._save(trainer)
+        self.facts |= {"status": "done", "finished": run.now()}
+        self.facts["cost"] = self._cost(trainer, result, clock)
+        if trainer.is_world_process_zero():
+            self._write()
+            self._page()
+        return Run(self.folder)
+
+    def _trainer(self) -> Any:  # noqa: ANN401  a TRL trainer
+        from transformers import set_seed
+
+        from trainers.running.watching import Progress, StopOnNaN
+
+        set_seed(self.settings.seed)
+        model = self.method.load(self.settings, self.ref, self.device)
+        devices = int(os.environ.get("WORLD_SIZE", "1"))
+        steps = self.settings.total_steps(len(self.rows.items), devices)
+        trainer = self.settings(  # type: ignore[operator]
+            model,
+            self.tokenizer,
+            self.rows.items,
+            self.held_out.items if self.held_out else None,
+            folder=self.folder / _CHECKPOINTS,
+            device=self.device,
+            steps=steps,
+        )
+        from transformers import PrinterCallback
+
+        trainer.remove_callback(PrinterCallback)
+        trainer.add_callback(StopOnNaN(self.settings.rate))
+        if trainer.is_world_process_zero():
+            trainer.add_callback(Progress(self.ear.progress))
+        if self.settings.patience:
+            from transformers import EarlyStoppingCallback
+
+            trainer.add_callback(EarlyStoppingCallback(self.settings.patience))
+        self.facts["parameters"] = parameters(trainer.model)
+        return trainer
+
+    def _train(self, trainer: Any, checkpoint: Path | None) -> Any:  # noqa: ANN401
+        from trainers.running.watching import curves, plainly
+
+        try:
+            result = trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        except Exception as error:
+            self.facts |= {"status": "failed", "curves": curves(trainer.state.log_history)}
+            plain = plainly(error, self.settings)
+            self.facts["error"] = str(plain or error)
+            if trainer.is_world_process_zero():
+                self._write()
+                self._page()
+            if plain is not None:
+                raise plain from error
+            raise
+        self.facts["curves"] = curves(trainer.state.log_history)
+        self.facts["result"] = _result(trainer, self.facts["curves"])
+        for each in trainer.callback_handler.callbacks:
+            self.facts |= getattr(each, "facts", dict)()
+        return result
+
+    def _save(self, trainer: Any) -> None:  # noqa: ANN401
+        """Moves the weights in beside run.json, which then says that they are whole."""
+        draft = self.folder / ".saving"
+        self.method.save(trainer, self.tokenizer, draft)
+        if not trainer.is_world_process_zero():
+            return
+        for path in sorted(draft.iterdir()):
+            # PEFT's card is an empty form; ours is written from run.json.
+            if path.name not in ("training_args.bin", "README.md"):
+                os.replace(path, self.folder / path.name)
+        shutil.rmtree(draft)
+        self.facts["files"] = run.weight_files(self.folder)
+        self.facts["file_bytes"] = {
+            name: (self.folder / name).stat().st_size for name in self.facts["files"]
+        }
+
+    def _cost(self, trainer: Any, result: Any, clock: Clock) -> dict[str, Any]:  # noqa: ANN401
+        state = trainer.state
+        tokens = int(_summed(self.facts["curves"]["train"], "num_tokens"))
+        return {
+            **clock.seconds(),
+            "train_seconds": round(result.metrics.get("train_runtime", 0.0), 1),
+            "rows": state.global_step
+            * self.settings.batch
+            * self.settings.accumulate
+            * trainer.args.world_size,
+            "tokens": tokens,
+            "flops": float(state.total_flos or 0.0),
+            **measured(
+                self.method.name,
+                parameters=self.facts["parameters"]["total"],
+                tokens=tokens,
+                adapters=self.settings.lora != "none",
+            ),
+        }
+
+    def _write_dropped(self) -> None:
+        import json
+
+        if not self.rows.gate.dropped:
+            return
+        with open(self.folder / "dropped.jsonl", "w", encoding="utf-8") as file:
+            for name, reason in self.rows.gate.dropped:
+                step = f"train.{self.method.name}"
+                row = {"id": name, "dropped": {"step": step, "reason": reason}}
+                file.write(json.dumps(row, ensure_ascii=False) + "\n")
+
+    def _write(self) -> None:
+        run.write_json(self.folder / RUN_FILE, self.facts)
+
+    def _page(self) -> None:
+        from trainers.page.page import render
+
+        (self.folder / "README.md").write_text(card(self.facts), encoding="utf-8")
+        (self.folder / "run.html").write_text(render(self.facts), encoding="utf-8")
+
+
+def parameters(model: Any) -> dict[str, Any]:  # noqa: ANN401  torch.nn.Module
+    """Returns how many parameters a model has and how many of them are trained."""
+    trainable = sum(each.numel() for each in model.parameters() if each.requires_grad)
+    # Weights in 4 bits lie two to a byte; PEFT counts them as they are without that.
+    count = getattr(model, "get_nb_trainable_parameters", None)
+    total = count()[1] if count else sum(each.numel() for each in model.parameters())
+    return {"trainable": trainable, "total": total, "share": trainable / total}
+
+
+def _result(trainer: Any, curves: dict[str, list[dict[str, float]]]) -> dict[str, Any]:  # noqa: ANN401
+    state = trainer.state
+    result: dict[str, Any] = {"steps": state.global_step, "epochs": round(state.epoch or 0.0, 3)}
+    losses = [each["loss"] for each in curves["train"] if "loss" in each]
+    held_out = [each["loss"] for each in curves["eval"] if "loss" in each]
+    if losses:
+        result["train_loss"] = losses[-1]
+    if held_out:
+        result |= {"eval_loss_before": held_out[0], "eval_loss": held_out[-1]}
+    if state.best_model_checkpoint:
+        result |= {"best_step": state.best_global_step, "eval_loss": state.best_metric}
+        result["stopped_early"] = state.global_step < state.max_steps
+    return result
+
+
+def _summed(entries: list[dict[str, float]], name: str) -> float:
+    """Returns the end of a count that begins anew when a run is resumed, over all its parts."""
+    total = last = 0.0
+    for each in entries:
+        value = each.get(name, last)
+        total += last if value < last else 0.0
+        last = value
+    return total + last

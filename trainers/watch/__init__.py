@@ -1,0 +1,1 @@
+"""What happens to held-out pairs while preferences are trained."""
