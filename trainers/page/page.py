@@ -142,7 +142,7 @@ def _steps_figure(told: Told) -> tuple[Child, Child]:
     rows = told.cost.get("rows")
     text = "optimizer step" if told.steps == 1 else "optimizer steps"
     if epochs is not None:
-        text += f", {epochs:.3g} epochs"
+        text += f", {epochs:.3g} epoch{'' if epochs == 1 else 's'}"
     return f"{told.steps:,}", text + (f", {counted(rows, 'row')}" if rows else "")
 
 

@@ -113,6 +113,7 @@ class Job:
 
             trainer.add_callback(EarlyStoppingCallback(self.settings.patience))
         self.facts["parameters"] = parameters(trainer.model)
+        keep_types(trainer)
         return trainer
 
     def _train(self, trainer: Any, checkpoint: Path | None) -> Any:  # noqa: ANN401
@@ -191,6 +192,24 @@ class Job:
 
         (self.folder / "README.md").write_text(card(self.facts), encoding="utf-8")
         (self.folder / "run.html").write_text(render(self.facts), encoding="utf-8")
+
+
+def keep_types(trainer: Any) -> None:  # noqa: ANN401  a TRL trainer
+    """Lets a resumed training have its adapter in the format that it began with.
+
+    TRL lowers the adapter of a 4-bit model to bfloat16; PEFT loads it from a checkpoint as float32,
+    and a resumed run would end in other weights.
+    """
+    own = {n: p.dtype for n, p in trainer.model.named_parameters() if p.requires_grad}
+    load = trainer._load_from_checkpoint
+
+    def loaded(*args: Any, **kwargs: Any) -> None:  # noqa: ANN401
+        load(*args, **kwargs)
+        for name, parameter in trainer.model.named_parameters():
+            if name in own:
+                parameter.data = parameter.data.to(own[name])
+
+    trainer._load_from_checkpoint = loaded
 
 
 def parameters(model: Any) -> dict[str, Any]:  # noqa: ANN401  torch.nn.Module

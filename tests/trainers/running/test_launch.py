@@ -13,7 +13,9 @@ import pytest
 from datakit.errors import InputError
 from datakit.record import Record
 from trainers import models
+from trainers.qlora import QLoRA
 from trainers.running.checkpoints import last_checkpoint
+from trainers.running.job import Ear
 from trainers.running.launch import fit
 from trainers.running.run import Run
 from trainers.sft import SFT
@@ -102,6 +104,33 @@ def test_a_killed_training_goes_on_to_the_same_adapter(step, tmp_path, tiny_mode
     assert resumed.weights == reference.weights
     losses = [[each["loss"] for each in run.curves["train"]] for run in (reference, resumed)]
     assert losses[0] == losses[1]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        QLoRA(steps=6, batch=2, save_every=2, lora_r=4),
+        SFT(steps=6, batch=2, save_every=2, lora_r=4, lora="dora"),
+        SFT(steps=6, batch=2, save_every=2, lora_r=4, lora="lora+"),
+        SFT(steps=6, batch=2, save_every=2, lora="none"),
+        SFT(steps=6, batch=2, save_every=2, lora_r=4, packing=True, max_length=128),
+    ],
+    ids=["nf4", "dora", "lora+", "full", "packed"],
+)
+def test_every_kind_of_training_goes_on_to_the_same_weights(settings, tmp_path, tiny_model_dir):
+    reference = trained(tmp_path / "whole", tiny_model_dir, settings)
+
+    class _PowerCut(Exception):
+        pass
+
+    def progress(text, last):
+        if text.startswith("step 3/"):
+            raise _PowerCut
+
+    with pytest.raises(_PowerCut):
+        trained(tmp_path / "cut", tiny_model_dir, settings, ear=Ear(progress=progress))
+    resumed = trained(tmp_path / "cut", tiny_model_dir, settings, resume=True)
+    assert resumed.weights == reference.weights
 
 
 @pytest.mark.slow
