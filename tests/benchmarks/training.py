@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from datakit.record import Record
+from trainers.compute import compare
 from trainers.data import holdout, open_data
 from trainers.dpo import DPO
 from trainers.evaluate.outcome import Outcome
@@ -257,6 +258,19 @@ def _preference_report(
         ]
         cells = [_cell(paired(own, rival)) for rival in rivals]
         lines.append(f"| {name}, {metric} | " + " | ".join(cells) + " |")
+    facts = runs["DPO"].facts
+    costs = compare(facts["parameters"]["total"], 1_000_000)
+    lines += ["", "Operations for a million tokens of prompts and answers, by formula:", ""]
+    lines += ["| method | passes forward, backward | models in memory | against DPO | |"]
+    lines += ["| --- | --- | --- | --- | --- |"]
+    for each in costs:
+        lines.append(
+            f"| {each.method} | {each.forward}, {each.backward} | {each.models} | {each.ratio:.2f} "
+            f"| {each.why} |"
+        )
+    for name, run in runs.items():
+        for text in run.facts.get("watch", {}).get("warnings", []):
+            lines.append(f"\n{name}, watched: {text}")
     return lines
 
 

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from datakit.errors import InputError
+from datakit.errors import InputError, did_you_mean
 from datakit.record import Record, digest
 from trainers import models
 from trainers.memory.fitting import check_memory
@@ -62,9 +62,11 @@ def fit(
     method = method_of(settings)
     ref = resolve(model)
     place = models.default_device() if device == "auto" else device
+    _possible(settings, place)
     tokenizer = models.load_tokenizer(ref)
     set_template(tokenizer, settings.template)
     config = models.load_config(ref)
+    _same_vocabulary(tokenizer, config)
     stops = stop_ids(tokenizer, config)
     rows, held_rows = method.read(settings, data, held_out, tokenizer, stops, store, fields)
     ear.table("data", rows.gate.table())
@@ -81,6 +83,34 @@ def fit(
         _prepare(Path(out), facts, resume=resume)
     job = Job(settings, method, ref, tokenizer, rows, held_rows, Path(out), place, facts, ear)
     return job.run(resume=resume)
+
+
+def _possible(settings: Settings, device: str) -> None:
+    """Stops where this machine or its packages cannot do what is asked."""
+    import torch
+    from transformers.training_args import OptimizerNames
+
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        raise InputError(
+            f"--device {device}: torch sees no GPU here. Use --device cpu; or install a torch build "
+            "for CUDA and look at `nvidia-smi`."
+        )
+    names = [str(each.value) for each in OptimizerNames]
+    if settings.optimizer != "auto" and settings.optimizer not in names:
+        near = did_you_mean(settings.optimizer, names) or f"; there are {', '.join(names)}."
+        raise InputError(f'--optimizer: there is no "{settings.optimizer}"{near}')
+    if settings.quantize == "nf4" or "8bit" in settings.optimizer:
+        models.need("bitsandbytes", "qlora", "Training in 4 or 8 bits")
+
+
+def _same_vocabulary(tokenizer: Any, config: Any) -> None:  # noqa: ANN401
+    """Stops where the tokenizer has tokens that the model has no row for."""
+    rows = getattr(config.get_text_config(), "vocab_size", None)
+    if rows and len(tokenizer) > rows:
+        raise InputError(
+            f"the tokenizer has {len(tokenizer):,} tokens, the model {rows:,}: they do not belong "
+            "together. Use the tokenizer that the model came with."
+        )
 
 
 def _context(config: Any, longest: int) -> None:  # noqa: ANN401  PretrainedConfig

@@ -11,6 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from datakit.cli.console import counted
 from datakit.errors import InputError
 from datakit.fingerprint import file_sha256
 from trainers.models import read_json
@@ -69,7 +70,7 @@ class Run:
         result, cost = self.facts.get("result", {}), self.facts.get("cost", {})
         lines = [
             f"{self.path}   {self.facts['method']} of {self.facts['model']['given']}, "
-            f"{result.get('steps', 0):,} steps, {cost.get('tokens', 0):,} tokens, "
+            f"{counted(result.get('steps', 0), 'step')}, {cost.get('tokens', 0):,} tokens, "
             f"{cost.get('seconds', 0):,.0f} s"
         ]
         if "eval_loss" in result:

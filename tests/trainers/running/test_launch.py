@@ -299,3 +299,33 @@ def test_the_card_is_ours_and_marks_nothing_up(whole):
     text = (whole.path / "README.md").read_text()
     assert "More Information Needed" not in text
     assert whole.facts["model"]["sha256"] in text
+
+
+@pytest.mark.parametrize(
+    ("settings", "device", "says"),
+    [
+        (SFT(steps=1), "cuda", "torch sees no GPU here"),
+        (SFT(steps=1, optimizer="adamw_troch"), "cpu", 'did you mean "adamw_torch"'),
+    ],
+)
+def test_what_this_machine_cannot_do_is_told_before_anything(
+    settings, device, says, tmp_path, tiny_model_dir
+):
+    import torch
+
+    if device == "cuda" and torch.cuda.is_available():
+        pytest.skip("there is a GPU")
+    with pytest.raises(InputError, match=says):
+        fit(settings, RECORDS, model=str(tiny_model_dir), out=tmp_path / "r", device=device)
+    assert not (tmp_path / "r").exists()
+
+
+def test_a_tokenizer_of_another_model_is_told(tmp_path, tiny_model_dir):
+    import shutil
+
+    shutil.copytree(tiny_model_dir, tmp_path / "m")
+    tokenizer = models.load_tokenizer(models.resolve(str(tmp_path / "m")))
+    tokenizer.add_tokens([f"<new{at}>" for at in range(8)])
+    tokenizer.save_pretrained(tmp_path / "m")
+    with pytest.raises(InputError, match="do not belong together"):
+        fit(QUICK, RECORDS, model=str(tmp_path / "m"), out=tmp_path / "r", device="cpu")
