@@ -92,8 +92,8 @@ def _possible(settings: Settings, device: str) -> None:
 
     if device.startswith("cuda") and not torch.cuda.is_available():
         raise InputError(
-            f"--device {device}: torch sees no GPU here. Use --device cpu; or install a torch build "
-            "for CUDA and look at `nvidia-smi`."
+            f"--device {device}: torch sees no GPU here. Use --device cpu; or install a torch "
+            "build for CUDA and look at `nvidia-smi`."
         )
     names = [str(each.value) for each in OptimizerNames]
     if settings.optimizer != "auto" and settings.optimizer not in names:
