@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from datakit.errors import InputError, MissingExtraError, did_you_mean
 from datakit.fingerprint import file_sha256
 from trainers.gguf import checkpoint_of
+from trainers.trouble import told
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
@@ -171,7 +172,7 @@ def load_config(ref: ModelRef) -> PretrainedConfig:
     """Returns the configuration of the (base) model; reads no weights."""
     _local_only(ref)
     transformers = need("transformers", "train", "A model")
-    with _told(ref):
+    with told(ref.given, ref.path, on_hub=ref.kind == "hub"):
         config: PretrainedConfig = transformers.AutoConfig.from_pretrained(
             ref.path, revision=ref.revision
         )
@@ -186,7 +187,7 @@ def load_tokenizer(ref: ModelRef) -> PreTrainedTokenizerBase:
     _local_only(ref)
     transformers = need("transformers", "train", "A tokenizer")
     own = ref.adapter and (Path(ref.adapter) / "tokenizer_config.json").is_file()
-    with _told(ref):
+    with told(ref.given, ref.path, on_hub=ref.kind == "hub"):
         tokenizer: PreTrainedTokenizerBase = transformers.AutoTokenizer.from_pretrained(
             ref.adapter if own else ref.path, revision=None if own else ref.revision
         )
@@ -233,7 +234,7 @@ def load_model(
     kind = transformers.AutoModelForCausalLM
     if task == "SEQ_CLS":
         kind, options["num_labels"] = transformers.AutoModelForSequenceClassification, 1
-    with _told(ref):
+    with told(ref.given, ref.path, on_hub=ref.kind == "hub"):
         model = kind.from_pretrained(ref.path, **options)
         if ref.adapter:
             peft = need("peft", "train", "An adapter")
@@ -314,36 +315,3 @@ def fingerprint(ref: ModelRef) -> str:
 def _local_only(ref: ModelRef) -> None:
     if ref.kind == "served":
         raise InputError(f"{ref.given}: is served elsewhere; this needs the model's weights here.")
-
-
-class _told:
-    """Turns what libraries raise when they load a model into a plain message."""
-
-    def __init__(self, ref: ModelRef) -> None:
-        self._ref = ref
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:  # noqa: ANN401
-        if not isinstance(error, (OSError, ValueError, RuntimeError)) or isinstance(
-            error, InputError
-        ):
-            return
-        text = " ".join(str(error).split())
-        if self._ref.kind == "hub" and isinstance(error, OSError):
-            raise InputError(
-                f"{self._ref.given}: cannot be loaded from the hub: {text[:300]} "
-                "Check the id, the network, and HF_TOKEN for a gated model; or name a local folder."
-            ) from error
-        if "size mismatch" in text or "Target modules" in text:
-            raise InputError(
-                f"{self._ref.given}: the adapter does not fit its base {self._ref.path}: it was "
-                f"trained on another model. {text[:200]}"
-            ) from error
-        if "out of memory" in text.lower():
-            raise InputError(
-                f"{self._ref.given}: does not fit into memory. Use --quantize nf4, or a smaller "
-                "model."
-            ) from error
-        raise InputError(f"{self._ref.given}: cannot be loaded: {text[:300]}") from error
