@@ -1,8 +1,8 @@
 """Trainers: fine-tunes a model on a dataset, and measures what that did.
 
 from trainers import SFT, fit, measure, merge
-run = fit(SFT(steps=48), "sql@latest", model="embedded", out="runs/sql", held_out=0.1)
-measure("runs/sql", ["perplexity:held_out.jsonl", "sql:held_out.jsonl"])
+run = fit(SFT(steps=48), "sql@latest", model="embedded", out="runs/sql", held_out_share=0.1)
+measure("runs/sql", ["perplexity:runs/sql/held_out.jsonl"])
 merge("runs/sql", "runs/sql-merged")
 
 A method is a frozen dataclass of settings whose call builds TRL's trainer. What TRL, PEFT,
@@ -12,7 +12,6 @@ accelerate and bitsandbytes do is not done again here.
 from __future__ import annotations
 
 import importlib
-import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -25,9 +24,6 @@ if TYPE_CHECKING:
     from trainers.running.launch import fit as fit
     from trainers.running.run import Run as Run
     from trainers.sft import SFT as SFT
-
-# TRL tells its makers of every trainer that is built, unless this is set; who wants that says so.
-os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
 # Each public name, its module and its name there; a module is imported when it is first used.
 _PUBLIC = {

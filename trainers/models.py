@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,14 +22,17 @@ __all__ = [
     "fingerprint",
     "is_reward",
     "load_config",
+    "load_generation_config",
     "load_model",
     "load_tokenizer",
     "need",
+    "noted",
     "resolve",
 ]
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+(@[\w./-]+)?\Z")
-_RUN_FILE = "run.json"
+RUN_FILE = "run.json"
+_UNFINISHED = ("running", "failed")
 
 # Tokens that models set aside for padding. A pad token that is also the end of an answer works only
 # as long as no library masks by its number; one that is never learnt cannot go wrong.
@@ -60,7 +64,7 @@ class ModelRef:
         """The same model without its adapter."""
         if self.adapter is None:
             return self
-        return resolve(_base_of(Path(self.adapter)))
+        return _base_of(Path(self.adapter))
 
 
 def need(package: str, extra: str, purpose: str) -> Any:  # noqa: ANN401  a module
@@ -99,6 +103,11 @@ def resolve(text: str) -> ModelRef:
         return ModelRef(text, "embedded", str(checkpoint_of(default_gguf())))
     if text.startswith(("http://", "https://")):
         url, _, name = text.partition("#")
+        if "@" in url.partition("://")[2].partition("/")[0]:
+            raise InputError(
+                "a model's URL must hold no user or password: it stands in files and on pages. "
+                "Put the key into the environment: OPENAI_API_KEY."
+            )
         return ModelRef(text, "served", url, name=name or None)
     path = Path(text)
     if path.suffix == ".gguf":
@@ -118,8 +127,13 @@ def resolve(text: str) -> ModelRef:
 
 
 def _folder(text: str, path: Path) -> ModelRef:
+    if (path / RUN_FILE).is_file() and read_json(path / RUN_FILE).get("status") in _UNFINISHED:
+        raise InputError(
+            f"{text}: its training is not finished; the same `datakit train` command with --resume "
+            "goes on."
+        )
     if (path / "adapter_config.json").is_file():
-        base = resolve(_base_of(path))
+        base = _base_of(path)
         if base.adapter is not None:
             raise InputError(
                 f"{text}: its base, {base.given}, is an adapter too; merge that first."
@@ -127,30 +141,57 @@ def _folder(text: str, path: Path) -> ModelRef:
         return replace(base, given=text, kind="adapter", adapter=str(path))
     if (path / "config.json").is_file():
         return ModelRef(text, "folder", str(path))
-    if (path / _RUN_FILE).is_file():
-        raise InputError(
-            f"{text}: its training is not finished; the same `datakit train` command with --resume "
-            "goes on."
-        )
     raise InputError(
         f"{text}: is no model: it has neither config.json nor adapter_config.json. "
         "Name the folder that `datakit train -o` wrote, or a checkpoint."
     )
 
 
-def _base_of(folder: Path) -> str:
-    """Returns the base that an adapter was trained on, as its run's user named it."""
-    given: str | None = None
-    if (folder / _RUN_FILE).is_file():
-        given = read_json(folder / _RUN_FILE).get("model", {}).get("base")
-    config = read_json(folder / "adapter_config.json")
-    given = given or config.get("base_model_name_or_path")
+def _base_of(folder: Path) -> ModelRef:
+    """Finds the base of an adapter: what run.json says that it was, or what PEFT noted."""
+    if (folder / RUN_FILE).is_file():
+        model = read_json(folder / RUN_FILE).get("model", {})
+        if model.get("base"):
+            return _recorded(folder, model)
+    given = read_json(folder / "adapter_config.json").get("base_model_name_or_path")
     if not given:
         raise InputError(
             f"{folder / 'adapter_config.json'}: base_model_name_or_path is missing, so nobody "
             "knows which model the adapter belongs to. Add it."
         )
-    return str(given)
+    return resolve(str(given))
+
+
+def _recorded(folder: Path, model: dict[str, Any]) -> ModelRef:
+    """Returns the base that a run noted; a folder that is gone never becomes a name on the hub."""
+    given, kind = str(model["base"]), model.get("base_kind")
+    if kind == "hub":
+        return ModelRef(given, "hub", given.partition("@")[0], revision=model.get("revision"))
+    if kind not in ("folder", "gguf"):
+        return resolve(given)
+    for path in (model.get("base_path"), given):
+        if path and Path(path).exists():
+            return replace(resolve(str(path)), given=given)
+    raise InputError(
+        f"{folder}: its base, {given}, is not there any more (it was {model.get('base_path')}). "
+        f"Put it back, or correct model.base_path in {folder / RUN_FILE}."
+    )
+
+
+def noted(ref: ModelRef) -> dict[str, Any]:
+    """Returns what run.json keeps of a model, so that it is found again from anywhere."""
+    base = ref.base
+    local = base.kind in ("folder", "gguf")
+    commit = getattr(load_config(base), "_commit_hash", None) if base.kind == "hub" else None
+    return {
+        "given": ref.given,
+        "kind": ref.kind,
+        "base": base.given,
+        "base_kind": base.kind,
+        "base_path": str(Path(base.given).resolve()) if local else None,
+        "revision": commit or base.revision,
+        "sha256": fingerprint(ref),
+    }
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -174,9 +215,18 @@ def load_config(ref: ModelRef) -> PretrainedConfig:
     transformers = need("transformers", "train", "A model")
     with told(ref.given, ref.path, on_hub=ref.kind == "hub"):
         config: PretrainedConfig = transformers.AutoConfig.from_pretrained(
-            ref.path, revision=ref.revision
+            ref.path, revision=ref.revision, trust_remote_code=False
         )
     return config
+
+
+def load_generation_config(ref: ModelRef) -> Any:  # noqa: ANN401  GenerationConfig or None
+    """Returns how the model says that it generates: it may name more tokens that end an answer."""
+    transformers = need("transformers", "train", "A model")
+    try:
+        return transformers.GenerationConfig.from_pretrained(ref.path, revision=ref.revision)
+    except (OSError, ValueError):
+        return None
 
 
 def load_tokenizer(ref: ModelRef) -> PreTrainedTokenizerBase:
@@ -189,7 +239,9 @@ def load_tokenizer(ref: ModelRef) -> PreTrainedTokenizerBase:
     own = ref.adapter and (Path(ref.adapter) / "tokenizer_config.json").is_file()
     with told(ref.given, ref.path, on_hub=ref.kind == "hub"):
         tokenizer: PreTrainedTokenizerBase = transformers.AutoTokenizer.from_pretrained(
-            ref.adapter if own else ref.path, revision=None if own else ref.revision
+            ref.adapter if own else ref.path,
+            revision=None if own else ref.revision,
+            trust_remote_code=False,
         )
     if tokenizer.pad_token is None or tokenizer.pad_token == tokenizer.eos_token:
         vocabulary = tokenizer.get_vocab()
@@ -227,10 +279,13 @@ def load_model(
     transformers = need("transformers", "train", "A model")
     place = device if device != "auto" else default_device()
     options: dict[str, Any] = {"dtype": torch_dtype(dtype, place), "revision": ref.revision}
+    # A model's own code is never run; who needs that loads the model without us.
+    options["trust_remote_code"] = False
     if quantize:
         options["quantization_config"] = _quantization(quantize)
-    if quantize or place != "cpu":
-        options["device_map"] = {"": place}
+        # In 4 bits a model cannot be moved: each process loads it where it will train.
+        own = f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if place == "cuda" else place
+        options["device_map"] = {"": own}
     kind = transformers.AutoModelForCausalLM
     if task == "SEQ_CLS":
         kind, options["num_labels"] = transformers.AutoModelForSequenceClassification, 1
@@ -239,6 +294,8 @@ def load_model(
         if ref.adapter:
             peft = need("peft", "train", "An adapter")
             model = peft.PeftModel.from_pretrained(model, ref.adapter, is_trainable=trainable)
+    if not quantize and not trainable:
+        model = model.to(place)
     result: PreTrainedModel = model.train(trainable)
     return result
 

@@ -24,7 +24,7 @@ class Preferences(Settings):
             the end; 0 watches none.
     """
 
-    epochs: Annotated[float, Meta(gt=0)] = 1.0
+    epochs: Annotated[float, Meta(gt=0, le=10_000)] = 1.0
     watch: Annotated[int, Meta(ge=0)] = 64
 
     def finished(self, trainer: Any, rows: int, held_out: int, device: str) -> Any:  # noqa: ANN401

@@ -45,7 +45,7 @@ class Settings:
         template: The chat template: empty is the model's own; or `chatml`, `alpaca`, or a .jinja
             file.
         checkpointing: Recompute activations to save memory: `auto` does it on a GPU.
-        seed: Of initialisation, order and dropout.
+        seed: Of initialisation, order and dropout; which rows are held out does not depend on it.
         evaluate_every: Steps between two evaluations on held-out data; 0 is before and after only.
         patience: Evaluations without a gain before the training ends; 0 never ends it. The best
             checkpoint is kept.
@@ -58,7 +58,7 @@ class Settings:
     full_rate: ClassVar[float] = 2e-5
 
     steps: _NotNegative = 0
-    epochs: Annotated[float, Meta(gt=0)] = 3.0
+    epochs: Annotated[float, Meta(gt=0, le=10_000)] = 3.0
     batch: _Positive = 4
     accumulate: _Positive = 1
     learning_rate: Annotated[float, Meta(ge=0)] = 0.0
@@ -138,6 +138,8 @@ class Settings:
             "greater_is_better": False if stops_early else None,
             "logging_steps": max(1, total_steps // 200),
             "logging_first_step": True,
+            # Else a loss that is no number is shown as the mean of those before it.
+            "logging_nan_inf_filter": False,
             "report_to": list(self.report_to) or "none",
             "disable_tqdm": True,
             "dataloader_pin_memory": device != "cpu",

@@ -108,11 +108,12 @@ def _try_out(tokenizer: PreTrainedTokenizerBase, name: str) -> None:
             )
 
 
-def stop_ids(tokenizer: PreTrainedTokenizerBase, config: Any = None) -> frozenset[int]:  # noqa: ANN401
-    """Returns the tokens that end an answer: the tokenizer's EOS, and those of the config."""
+def stop_ids(tokenizer: PreTrainedTokenizerBase, *configs: Any) -> frozenset[int]:  # noqa: ANN401
+    """Returns the tokens that end an answer: the tokenizer's EOS, and those of configs."""
     found = {tokenizer.eos_token_id}
-    given = getattr(config, "eos_token_id", None)
-    found.update(given if isinstance(given, (list, tuple)) else [given])
+    for config in configs:
+        given = getattr(config, "eos_token_id", None)
+        found.update(given if isinstance(given, (list, tuple)) else [given])
     return frozenset(each for each in found if each is not None)
 
 

@@ -45,6 +45,11 @@ class told:
                 f"{self._given}: the adapter does not fit its base {self._path}: it was "
                 f"trained on another model. {text[:200]}"
             ) from error
+        if "trust_remote_code" in text:
+            raise InputError(
+                f"{self._given}: needs code of its own to be run, which datakit does not do. Use a "
+                "model that transformers knows."
+            ) from error
         if "out of memory" in text.lower():
             raise InputError(
                 f"{self._given}: does not fit into memory. Use --quantize nf4, or a smaller model."

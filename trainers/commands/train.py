@@ -104,7 +104,7 @@ def train(args: argparse.Namespace, console: Console) -> int:
         args.data,
         model=args.model,
         out=args.out,
-        held_out=_held_out(args.held_out),
+        **_held_out(args.held_out),
         resume=args.resume,
         store=args.store,
         fields=_fields(args.fields),
@@ -120,16 +120,16 @@ def train(args: argparse.Namespace, console: Console) -> int:
     return 0
 
 
-def _held_out(text: str | None) -> str | float | None:
+def _held_out(text: str | None) -> dict[str, Any]:
     if text is None:
-        return None
+        return {}
     try:
         share = float(text)
     except ValueError:
-        return text
+        return {"held_out": text}
     if not 0 < share < 1:
         raise InputError(f"--held-out {text}: a share lies between 0 and 1, such as 0.1.")
-    return share
+    return {"held_out_share": share}
 
 
 def _fields(text: str | None) -> dict[str, str] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Callable
@@ -14,7 +15,8 @@ from trainers.models import ModelRef
 from trainers.running import run
 from trainers.running.card import card
 from trainers.running.checkpoints import last_checkpoint
-from trainers.running.methods import Method, Rows
+from trainers.running.methods import Method
+from trainers.running.reading import Rows
 from trainers.running.run import RUN_FILE, Clock, Run
 from trainers.running.tracking import Tracked
 from trainers.settings import Settings
@@ -39,38 +41,32 @@ class Ear:
     table: Callable[[str, list[tuple[str, str]]], None] = lambda title, rows: None
 
 
+@dataclass
 class Job:
-    """A training that passed the gate."""
+    """A training that passed the gate; see `trainers.running.launch.fit`."""
 
-    def __init__(
-        self,
-        settings: Settings,
-        method: Method,
-        ref: ModelRef,
-        tokenizer: Any,  # noqa: ANN401
-        rows: Rows,
-        held_out: Rows | None,
-        folder: Path,
-        device: str,
-        facts: dict[str, Any],
-        ear: Ear,
-    ) -> None:
-        self.settings, self.method, self.ref, self.tokenizer = settings, method, ref, tokenizer
-        self.rows, self.held_out, self.folder, self.device = rows, held_out, folder, device
-        self.facts, self.ear = facts, ear
+    settings: Settings
+    method: Method
+    ref: ModelRef
+    tokenizer: Any
+    rows: Rows
+    held_out: Rows | None
+    folder: Path
+    device: str
+    facts: dict[str, Any]
+    ear: Ear
 
     def run(self, *, resume: bool) -> Run:
         """Trains, saves and records."""
         if resume and (self.folder / RUN_FILE).is_file() and Run(self.folder).done:
             self.ear.say(f"{self.folder}: the training is done already.")
             return Run(self.folder)
-        clock = Clock()
+        self._clock = Clock()
         with Tracked(self.folder, self.settings.report_to) as trackers:
             trainer = self._trainer()
             trackers.follow(trainer)
             if trainer.is_world_process_zero():
-                self._write_dropped()
-                self._write()
+                self._write_records()
             checkpoint = last_checkpoint(self.folder / _CHECKPOINTS) if resume else None
             if checkpoint:
                 self.ear.say(f"going on from {checkpoint.name}")
@@ -78,7 +74,7 @@ class Job:
             self.facts["trackers"] = trackers.places()
             self._save(trainer)
         self.facts |= {"status": "done", "finished": run.now()}
-        self.facts["cost"] = self._cost(trainer, result, clock)
+        self.facts["cost"] = self._cost(trainer, result)
         if trainer.is_world_process_zero():
             self._write()
             self._page()
@@ -87,13 +83,13 @@ class Job:
     def _trainer(self) -> Any:  # noqa: ANN401  a TRL trainer
         from transformers import set_seed
 
-        from trainers.running.watching import Progress, StopOnNaN
+        from trainers.running.watching import OnSave, Progress, StopOnNaN
 
         set_seed(self.settings.seed)
         model = self.method.load(self.settings, self.ref, self.device)
         devices = int(os.environ.get("WORLD_SIZE", "1"))
         steps = self.settings.total_steps(len(self.rows.items), devices)
-        trainer = self.settings(  # type: ignore[operator]
+        built = self.settings(  # type: ignore[operator]
             model,
             self.tokenizer,
             self.rows.items,
@@ -102,12 +98,14 @@ class Job:
             device=self.device,
             steps=steps,
         )
+        trainer = self._in_steps(built, devices)
         from transformers import PrinterCallback
 
         trainer.remove_callback(PrinterCallback)
         trainer.add_callback(StopOnNaN(self.settings.rate))
         if trainer.is_world_process_zero():
             trainer.add_callback(Progress(self.ear.progress))
+            trainer.add_callback(OnSave(self._note_time))
         if self.settings.patience:
             from transformers import EarlyStoppingCallback
 
@@ -115,6 +113,21 @@ class Job:
         self.facts["parameters"] = parameters(trainer.model)
         keep_types(trainer)
         return trainer
+
+    def _in_steps(self, trainer: Any, devices: int) -> Any:  # noqa: ANN401
+        """Counts an epoch by what the trainer has: packing makes fewer rows of many."""
+        rows = len(trainer.train_dataset)
+        if rows != len(self.rows.items):
+            steps = self.settings.total_steps(rows, devices)
+            held_out = self.held_out is not None
+            made = self.settings.arguments(total_steps=steps, device=self.device, held_out=held_out)
+            for name in ("max_steps", "warmup_steps", "eval_steps", "save_steps", "logging_steps"):
+                setattr(trainer.args, name, made[name])
+        return trainer
+
+    def _note_time(self) -> None:
+        """Keeps how long the training took so far, for one that is killed and resumed."""
+        self._write(elapsed=self.facts.get("elapsed", 0.0) + self._clock.seconds()["seconds"])
 
     def _train(self, trainer: Any, checkpoint: Path | None) -> Any:  # noqa: ANN401
         from trainers.running.watching import curves, plainly
@@ -143,7 +156,8 @@ class Job:
         self.method.save(trainer, self.tokenizer, draft)
         if not trainer.is_world_process_zero():
             return
-        for path in sorted(draft.iterdir()):
+        # The weights first: a folder without its configuration is taken for no model.
+        for path in sorted(draft.iterdir(), key=lambda each: each.suffix != ".safetensors"):
             # PEFT's card is an empty form; ours is written from run.json.
             if path.name not in ("training_args.bin", "README.md"):
                 os.replace(path, self.folder / path.name)
@@ -153,11 +167,11 @@ class Job:
             name: (self.folder / name).stat().st_size for name in self.facts["files"]
         }
 
-    def _cost(self, trainer: Any, result: Any, clock: Clock) -> dict[str, Any]:  # noqa: ANN401
+    def _cost(self, trainer: Any, result: Any) -> dict[str, Any]:  # noqa: ANN401
         state = trainer.state
         tokens = int(_summed(self.facts["curves"]["train"], "num_tokens"))
         return {
-            **clock.seconds(),
+            "seconds": round(self._clock.seconds()["seconds"] + self.facts.pop("elapsed", 0.0), 1),
             "train_seconds": round(result.metrics.get("train_runtime", 0.0), 1),
             "rows": state.global_step
             * self.settings.batch
@@ -173,19 +187,20 @@ class Job:
             ),
         }
 
-    def _write_dropped(self) -> None:
-        import json
+    def _write_records(self) -> None:
+        """Writes what is left out, and what of the data is held out."""
+        step = f"train.{self.method.name}"
+        if self.rows.gate.dropped:
+            with open(self.folder / "dropped.jsonl", "w", encoding="utf-8") as file:
+                for name, reason in self.rows.gate.dropped:
+                    row = {"id": name, "dropped": {"step": step, "reason": reason}}
+                    file.write(json.dumps(row, ensure_ascii=False) + "\n")
+        if self.held_out is not None and "share" in self.held_out.source:
+            lines = (each.to_line() for each in self.held_out.records)
+            (self.folder / "held_out.jsonl").write_bytes(b"".join(lines))
 
-        if not self.rows.gate.dropped:
-            return
-        with open(self.folder / "dropped.jsonl", "w", encoding="utf-8") as file:
-            for name, reason in self.rows.gate.dropped:
-                step = f"train.{self.method.name}"
-                row = {"id": name, "dropped": {"step": step, "reason": reason}}
-                file.write(json.dumps(row, ensure_ascii=False) + "\n")
-
-    def _write(self) -> None:
-        run.write_json(self.folder / RUN_FILE, self.facts)
+    def _write(self, **more: float) -> None:
+        run.write_json(self.folder / RUN_FILE, self.facts | more)
 
     def _page(self) -> None:
         from trainers.page.page import render

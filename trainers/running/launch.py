@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
-from collections.abc import Iterable
+import re
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from datakit.errors import InputError, did_you_mean
-from datakit.record import Record, digest
+from datakit.record import digest
 from trainers import models
 from trainers.memory.fitting import check_memory
 from trainers.models import ModelRef, resolve
+from trainers.quiet import quiet
 from trainers.running import run, tracking
-from trainers.running.checkpoints import quiet
+from trainers.running.claim import SAME, Claim, plain
 from trainers.running.job import Ear, Job
-from trainers.running.methods import Method, Rows, method_of
-from trainers.running.run import RUN_FILE, Run, is_main
+from trainers.running.methods import Method, method_of
+from trainers.running.reading import Data, Reader, Rows
+from trainers.running.run import Run
 from trainers.settings import Settings
 from trainers.tokens import set_template, stop_ids
 
@@ -27,11 +30,12 @@ __all__ = ["Ear", "fit"]
 @quiet()
 def fit(
     settings: Settings,
-    data: str | Iterable[Record],
+    data: Data,
     *,
     model: str = "embedded",
     out: str | Path,
-    held_out: str | Iterable[Record] | float | None = None,
+    held_out: Data | None = None,
+    held_out_share: float | None = None,
     resume: bool = False,
     store: str | Path | None = None,
     fields: dict[str, str] | None = None,
@@ -46,7 +50,9 @@ def fit(
         data: A version, a file, a hub dataset or records.
         model: What to start from; see `trainers.models.resolve`.
         out: The folder for the result.
-        held_out: Data to evaluate on in training, or the share of `data` to hold out.
+        held_out: Data to evaluate on in training.
+        held_out_share: Or the share of `data` to hold out; those records are then in the folder,
+            as held_out.jsonl. Which they are does not depend on the seed.
         resume: Go on from the last checkpoint in `out`.
         store: The folder of versions.
         fields: Our fields to the file's.
@@ -58,38 +64,61 @@ def fit(
         InputError: If data would be lost unsaid, if memory would not do, or if `out` is taken.
     """
     ear = ear or Ear()
-    tracking.check(settings.report_to)
+    place = models.default_device() if device == "auto" else device
+    _possible(settings, place, measured=held_out is not None or held_out_share is not None)
     method = method_of(settings)
     ref = resolve(model)
-    place = models.default_device() if device == "auto" else device
-    _possible(settings, place)
     tokenizer = models.load_tokenizer(ref)
     set_template(tokenizer, settings.template)
     config = models.load_config(ref)
     _same_vocabulary(tokenizer, config)
-    stops = stop_ids(tokenizer, config)
-    rows, held_rows = method.read(settings, data, held_out, tokenizer, stops, store, fields)
+    stops = stop_ids(tokenizer, config, models.load_generation_config(ref))
+    reader = Reader(method, settings, tokenizer, stops, store, fields)
+    rows, held_rows = reader.read(data, held_out, held_out_share)
+    memory = _gates(settings, config, rows, held_rows, place, ear)
+    facts = _facts(method, settings, ref, tokenizer, rows, held_rows, place)
+    facts |= {"memory": memory, "command": _without_secrets(command)}
+    with Claim(Path(out), resume=resume) as claim:
+        claim.prepare(facts)
+        job = Job(settings, method, ref, tokenizer, rows, held_rows, Path(out), place, facts, ear)
+        return job.run(resume=resume)
+
+
+def _gates(
+    settings: Settings,
+    config: Any,  # noqa: ANN401  PretrainedConfig
+    rows: Rows,
+    held_out: Rows | None,
+    device: str,
+    ear: Ear,
+) -> list[tuple[str, str]]:
+    """Lets a training through whose rows are whole and that fits; returns its need of memory."""
     ear.table("data", rows.gate.table())
-    for each in (rows, held_rows):
+    for each in (rows, held_out):
         if each is not None:
             each.gate.check(long=settings.long, unusable=settings.unusable)
     longest = min(settings.max_length, max(rows.gate.lengths.most, 1))
     _context(config, longest)
-    memory = check_memory(settings, config, longest, place)
+    # A pack is as long as it may be, whatever its rows are.
+    packed = getattr(settings, "packing", False)
+    memory = check_memory(settings, config, settings.max_length if packed else longest, device)
     ear.table("memory", memory)
-    facts = _facts(method, settings, ref, rows, held_rows, place)
-    facts |= {"memory": memory, "command": command}
-    if is_main():
-        _prepare(Path(out), facts, resume=resume)
-    job = Job(settings, method, ref, tokenizer, rows, held_rows, Path(out), place, facts, ear)
-    return job.run(resume=resume)
+    return memory
 
 
-def _possible(settings: Settings, device: str) -> None:
-    """Stops where this machine or its packages cannot do what is asked."""
+def _without_secrets(command: str | None) -> str | None:
+    """Returns a command line without users and passwords of addresses."""
+    return None if command is None else re.sub(r"://[^/\s@]+@", "://", command)
+
+
+def _possible(settings: Settings, device: str, *, measured: bool) -> None:
+    """Stops where this machine, its packages or the settings cannot do what is asked."""
     import torch
     from transformers.training_args import OptimizerNames
 
+    tracking.check(settings.report_to)
+    if settings.patience and not measured:
+        raise InputError("--patience: needs --held-out data, by which the training is stopped.")
     if device.startswith("cuda") and not torch.cuda.is_available():
         raise InputError(
             f"--device {device}: torch sees no GPU here. Use --device cpu; or install a torch "
@@ -127,62 +156,26 @@ def _facts(
     method: Method,
     settings: Settings,
     ref: ModelRef,
+    tokenizer: Any,  # noqa: ANN401
     rows: Rows,
     held_out: Rows | None,
     device: str,
 ) -> dict[str, Any]:
+    template = hashlib.sha256(str(tokenizer.chat_template).encode()).hexdigest()
     facts = run.started(
         method.name,
         model={
-            "given": ref.given,
-            "base": ref.base.given,
-            "kind": ref.kind,
-            "sha256": models.fingerprint(ref),
+            **models.noted(ref),
             "adapter": run.weight_files(Path(ref.adapter)) if ref.adapter else None,
+            "template_sha256": template,
         },
         data={"train": rows.source, "held_out": held_out.source if held_out else None},
         settings=asdict(settings),
+        processes=int(os.environ.get("WORLD_SIZE", "1")),
         device=device,
         gate=rows.gate.to_json(),
         held_out_gate=held_out.gate.to_json() if held_out else None,
         example=rows.gate.example,
     )
-    same = ("method", "model", "data", "settings")
-    facts["identity"] = digest({key: _plain(facts[key]) for key in same}, 16)
+    facts["identity"] = digest({key: plain(facts[key]) for key in SAME}, 16)
     return facts
-
-
-def _plain(value: Any) -> Any:  # noqa: ANN401  a JSON value
-    if isinstance(value, dict):
-        return {key: _plain(each) for key, each in value.items()}
-    return [_plain(each) for each in value] if isinstance(value, (list, tuple)) else value
-
-
-def _prepare(folder: Path, facts: dict[str, Any], *, resume: bool) -> None:
-    """Makes the folder, or finds out that it must not be written to."""
-    if folder.is_file():
-        raise InputError(f"-o {folder}: is a file; name a folder.")
-    there = sorted(os.listdir(folder)) if folder.is_dir() else []
-    if not resume:
-        if RUN_FILE in there and not Run(folder).done:
-            raise InputError(
-                f"-o {folder}: holds a training that did not end. --resume goes on with it; else "
-                "remove the folder, or name another."
-            )
-        if there:
-            raise InputError(f"-o {folder}: is not empty. Name another folder, or remove this one.")
-    elif RUN_FILE in there:
-        was = Run(folder)
-        if was.facts.get("identity") != facts["identity"]:
-            changed = [
-                name
-                for name in ("method", "model", "data", "settings")
-                if _plain(was.facts.get(name)) != _plain(facts[name])
-            ]
-            raise InputError(
-                f"-o {folder}: --resume goes on with the same training, but {', '.join(changed)} "
-                "changed since. Use the first command as it was, or name another folder."
-            )
-    elif there:
-        raise InputError(f"-o {folder}: is not empty, and holds no training to go on with.")
-    folder.mkdir(parents=True, exist_ok=True)

@@ -8,31 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from datakit.record import Record, digest
 from trainers import models
-from trainers.data import Want, holdout, open_data
-from trainers.examples import Refused, chats, labelled, pairs
+from trainers.data import Want
+from trainers.examples import chats, labelled, pairs
 from trainers.gate import Gate, check_chats
 from trainers.gate_pairs import check_labelled, check_pairs
 from trainers.models import ModelRef
 from trainers.settings import Settings
 
-__all__ = ["Method", "Rows", "method_of"]
-
-
-@dataclass(frozen=True)
-class Rows:
-    """Rows to train on or to evaluate on.
-
-    Args:
-        items: As the trainer takes them.
-        gate: What the gate counted.
-        source: Where they come from, for run.json.
-    """
-
-    items: list[Any]
-    gate: Gate
-    source: dict[str, Any]
+__all__ = ["Method", "method_of"]
 
 
 @dataclass(frozen=True)
@@ -51,46 +35,6 @@ class Method:
     examples: Callable[..., Iterable[Any]]
     check: Callable[..., tuple[Gate, list[Any]]]
     task: str = "CAUSAL_LM"
-
-    def read(
-        self,
-        settings: Settings,
-        data: str | Iterable[Record],
-        held_out: str | Iterable[Record] | float | None,
-        tokenizer: Any,  # noqa: ANN401
-        stops: frozenset[int],
-        store: str | Path | None,
-        fields: dict[str, str] | None,
-    ) -> tuple[Rows, Rows | None]:
-        """Reads the data to train on and the held-out data, through the gate."""
-
-        def opened(given: str | Iterable[Record]) -> list[Record]:
-            if not isinstance(given, str):
-                return list(given)
-            return list(open_data(given, store=store, fields=fields, want=self.wants))
-
-        def rows(records: list[Record], given: object, share: str = "") -> Rows:
-            refused: list[Refused] = []
-            gate, items = self.check(
-                self.examples(records, refused),
-                refused,
-                tokenizer,
-                stops,
-                max_length=settings.max_length,
-                long=settings.long,
-            )
-            name = given if isinstance(given, str) else "records"
-            content = digest([each.content_hash for each in records], 16)
-            source = {"ref": name, "records": len(records), "content": content}
-            return Rows(items, gate, source | ({"share": share} if share else {}))
-
-        records = opened(data)
-        if held_out is None:
-            return rows(records, data), None
-        if isinstance(held_out, float):
-            train, test = holdout(records, share=held_out, seed=settings.seed)
-            return rows(train, data, f"{1 - held_out:g}"), rows(test, data, f"{held_out:g}")
-        return rows(records, data), rows(opened(held_out), held_out)
 
     def load(self, settings: Settings, ref: ModelRef, device: str) -> Any:  # noqa: ANN401
         """Loads the model to train."""

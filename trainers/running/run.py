@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import platform
 import time
@@ -14,11 +15,10 @@ from typing import Any
 from datakit.cli.console import counted
 from datakit.errors import InputError
 from datakit.fingerprint import file_sha256
-from trainers.models import read_json
+from trainers.models import RUN_FILE, read_json
 
 __all__ = ["RUN_FILE", "Run", "hardware", "packages", "write_json"]
 
-RUN_FILE = "run.json"
 _SCHEMA = 1
 _PACKAGES = (
     "datakit",
@@ -134,7 +134,9 @@ def write_json(path: Path, value: dict[str, Any]) -> None:
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with open(draft, "w", encoding="utf-8") as file:
-            json.dump(value, file, indent=1, ensure_ascii=False, default=str)
+            json.dump(
+                _finite(value), file, indent=1, ensure_ascii=False, default=str, allow_nan=False
+            )
             file.write("\n")
             file.flush()
             os.fsync(file.fileno())
@@ -145,6 +147,15 @@ def write_json(path: Path, value: dict[str, Any]) -> None:
         draft.unlink(missing_ok=True)
 
 
+def _finite(value: Any) -> Any:  # noqa: ANN401  a JSON value
+    """Returns a value with null for what is no number: JSON has none of these."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, dict):
+        return {key: _finite(each) for key, each in value.items()}
+    return [_finite(each) for each in value] if isinstance(value, (list, tuple)) else value
+
+
 def weight_files(folder: Path) -> dict[str, str]:
     """Returns the SHA-256 of each file of weights in a folder."""
     return {path.name: file_sha256(path) for path in sorted(folder.glob("*.safetensors"))}
@@ -153,6 +164,14 @@ def weight_files(folder: Path) -> dict[str, str]:
 def is_main() -> bool:
     """Whether this process speaks and writes, of those that `accelerate launch` started."""
     return os.environ.get("RANK", "0") == "0"
+
+
+def together() -> None:
+    """Waits until every process of `accelerate launch` is here."""
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        from accelerate import PartialState
+
+        PartialState().wait_for_everyone()
 
 
 class Clock:

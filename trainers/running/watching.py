@@ -36,6 +36,21 @@ class StopOnNaN(TrainerCallback):  # type: ignore[misc]
                 )
 
 
+class OnSave(TrainerCallback):  # type: ignore[misc]
+    """Calls a function whenever a checkpoint was written.
+
+    Args:
+        call: The function.
+    """
+
+    def __init__(self, call: Callable[[], None]) -> None:
+        self._call = call
+
+    def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ANN401
+        """Calls it."""
+        self._call()
+
+
 class Progress(TrainerCallback):  # type: ignore[misc]
     """Tells how far a training is.
 

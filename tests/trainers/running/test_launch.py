@@ -36,7 +36,7 @@ def trained(folder, tiny_model_dir, settings=QUICK, **more):
 def whole(tmp_path_factory, tiny_model_dir):
     """A run that nothing interrupted, with held-out data."""
     folder = tmp_path_factory.mktemp("whole") / "run"
-    return trained(folder, tiny_model_dir, held_out=0.25)
+    return trained(folder, tiny_model_dir, held_out_share=0.25)
 
 
 def test_the_record_says_what_was_done(whole):
@@ -169,14 +169,14 @@ def test_half_a_checkpoint_is_not_gone_on_from(tmp_path):
 
 def test_resume_of_a_done_training_does_nothing(whole, tiny_model_dir):
     was = (whole.path / "run.json").stat().st_mtime_ns
-    again = trained(whole.path, tiny_model_dir, held_out=0.25, resume=True)
+    again = trained(whole.path, tiny_model_dir, held_out_share=0.25, resume=True)
     assert again.done and (whole.path / "run.json").stat().st_mtime_ns == was
 
 
 def test_resume_refuses_another_training(whole, tiny_model_dir):
     other = SFT(steps=7, batch=2, save_every=2, lora_r=4, lora_alpha=8)
     with pytest.raises(InputError, match="but settings changed since"):
-        trained(whole.path, tiny_model_dir, other, held_out=0.25, resume=True)
+        trained(whole.path, tiny_model_dir, other, held_out_share=0.25, resume=True)
 
 
 def test_a_folder_that_is_taken_is_left_alone(whole, tmp_path, tiny_model_dir):
@@ -241,7 +241,7 @@ def test_early_stopping_keeps_the_best(tmp_path, tiny_model_dir):
         learning_rate=1e-12,
         schedule="constant",
     )
-    run = trained(tmp_path / "run", tiny_model_dir, settings, held_out=0.25)
+    run = trained(tmp_path / "run", tiny_model_dir, settings, held_out_share=0.25)
     assert run.facts["result"]["steps"] < 12 and run.facts["result"]["stopped_early"]
     evals = {each["step"]: each["loss"] for each in run.curves["eval"]}
     assert run.facts["result"]["eval_loss"] == evals[run.facts["result"]["best_step"]]
