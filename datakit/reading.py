@@ -19,7 +19,7 @@ __all__ = ["identified", "parse_object", "plain_row", "read_records", "read_rows
 def _record(row: dict[str, Any], where: str, fields: Mapping[str, str], answers: bool) -> Record:
     row = _renamed(row, where, fields)
     try:
-        row = shaped(row)
+        row = shaped(row, fields)
     except ShapeError as error:
         raise RecordError(f"{where}: {error}") from None
     # Typed files have a null where a JSON line would have no key.

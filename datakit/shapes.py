@@ -3,7 +3,8 @@
 A line that has our own fields is not looked at. For another, the first row of the table `SHAPES`
 whose keys it has says how its instruction, output, system and rejected are found. What the line
 has stays in it, so that it survives the round trip; only where one of our fields has another type
-there (a `rejected` that is a message), that value moves to `NAME_before`.
+there (a `rejected` that is a message), or another text than the answer that the shape names (an
+`output` beside `chosen`), that value moves to `NAME_before`.
 
     {"messages": [...]}, {"conversations": [{"from", "value"}]}      chats, ShareGPT
     {"prompt", "chosen", "rejected"}, {"chosen": [...], ...}         TRL, as texts or messages
@@ -15,7 +16,7 @@ there (a `rejected` that is a message), that value moves to `NAME_before`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,19 +46,26 @@ class Shape:
         keys: Keys that a line of this shape has; null does not count.
         read: Line -> our fields.
         lacks: The field of ours whose absence makes the line need a shape.
+        own: Whether a text of ours beside it comes before what the shape finds. Where keys name
+            the answers, it does not: the line says itself what is preferred.
     """
 
     keys: tuple[str, ...]
     read: Reader
     lacks: str = "instruction"
+    own: bool = False
 
     def fits(self, row: Row) -> bool:
         """Returns whether a line has this shape's keys, and needs it."""
         return row.get(self.lacks) is None and all(row.get(key) is not None for key in self.keys)
 
 
-def shaped(row: dict[str, Any]) -> dict[str, Any]:
+def shaped(row: dict[str, Any], named: Collection[str] = ()) -> dict[str, Any]:
     """Returns a line with our fields, if it has one of the shapes; else the line itself.
+
+    Args:
+        row: A line.
+        named: Fields of ours that the user named a key for; they come first in any shape.
 
     Raises:
         ShapeError: If a value is not what its shape has.
@@ -68,15 +76,28 @@ def shaped(row: dict[str, Any]) -> dict[str, Any]:
     found = shape.read(row)
     if not found:
         return row
-    own = {key: row[key] for key in _OURS if isinstance(row.get(key), str) and row[key].strip()}
+    own = {
+        key: row[key]
+        for key in _OURS
+        if isinstance(row.get(key), str) and row[key].strip()
+        if shape.own or key in named or key not in found
+    }
     # A list of messages under that name is the user's; what we made of a prompt is not.
     if row.get("messages") is not None:
         found.pop("messages", None)
+    taken = {**found, **own}
     moved = {
-        f"{key}_before" if key in _OURS and not isinstance(value, str | None) else key: value
+        f"{key}_before" if _gives_way(key, value, taken) else key: value
         for key, value in row.items()
     }
-    return {**moved, **found, **own}
+    return {**moved, **taken}
+
+
+def _gives_way(key: str, value: object, taken: Fields) -> bool:
+    """Returns whether a value stands where one of our fields has another."""
+    if key not in _OURS or value is None:
+        return False
+    return not isinstance(value, str) or (value != "" and taken.get(key, value) != value)
 
 
 def turns(value: object, key: str) -> list[Turn]:
@@ -218,7 +239,7 @@ SHAPES = (
     Shape(("messages", "chosen", "rejected"), _preference("messages")),
     Shape(("instruction", "chosen", "rejected"), _answers, lacks="output"),
     Shape(("prompt", "completion"), _completion),
-    Shape(("messages",), _chat("messages")),
-    Shape(("conversations",), _chat("conversations")),
+    Shape(("messages",), _chat("messages"), own=True),
+    Shape(("conversations",), _chat("conversations"), own=True),
     Shape(("chosen", "rejected"), _implicit),
 )

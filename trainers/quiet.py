@@ -54,4 +54,5 @@ def quiet() -> Iterator[None]:
 def _bars(transformers: object, datasets: object) -> tuple[bool, bool]:
     """Returns whether the bars of either are on."""
     shown = transformers.utils.logging.is_progress_bar_enabled()  # type: ignore[attr-defined]
-    return bool(shown), bool(datasets.are_progress_bars_enabled())  # type: ignore[attr-defined]
+    hidden = datasets.utils.are_progress_bars_disabled()  # type: ignore[attr-defined]
+    return bool(shown), not hidden

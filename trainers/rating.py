@@ -11,7 +11,7 @@ from datakit.record import Record
 from trainers.evaluate.batching import batches
 from trainers.examples import Refused, chats
 from trainers.models import default_device, is_reward, load_model, load_tokenizer, resolve
-from trainers.running.checkpoints import quiet
+from trainers.quiet import quiet
 from trainers.settings import computes_bf16
 from trainers.tokens import encode
 

@@ -126,3 +126,31 @@ def test_the_embedded_model_is_the_wheel_s_own_weights():
     ids = torch.tensor([[1, 4093, 198, 19556, 2]])
     with torch.no_grad():
         assert torch.equal(ours(input_ids=ids).logits, theirs(input_ids=ids).logits)
+
+
+def test_a_model_s_own_code_is_not_run(tiny_model_dir, tmp_path, monkeypatch):
+    folder = tmp_path / "m"
+    shutil.copytree(tiny_model_dir, folder)
+    config = json.loads((folder / "config.json").read_text())
+    config["model_type"] = "own"
+    config["auto_map"] = {"AutoConfig": "evil.Config", "AutoModelForCausalLM": "evil.Model"}
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "evil.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
+    monkeypatch.setattr("builtins.input", lambda *_: "y")
+    for load in (models.load_config, models.load_model):
+        with pytest.raises(InputError):
+            load(resolve(str(folder)))
+    assert not (tmp_path / "ran").exists()
+
+
+def test_an_address_with_a_password_is_refused():
+    with pytest.raises(InputError, match="OPENAI_API_KEY") as error:
+        resolve("https://me:s3cret@host/v1#m")
+    assert "s3cret" not in str(error.value)
+
+
+def test_a_run_that_is_not_done_is_no_model(tiny_adapter_dir, tmp_path):
+    shutil.copytree(tiny_adapter_dir, tmp_path / "run")
+    (tmp_path / "run" / "run.json").write_text(json.dumps({"status": "running"}))
+    with pytest.raises(InputError, match="is not finished"):
+        resolve(str(tmp_path / "run"))

@@ -110,10 +110,15 @@ def test_errors_name_what_there_is(tokenizer, tmp_path):
 
 
 def test_stops_are_those_of_tokenizer_and_model(tokenizer):
-    from transformers import LlamaConfig
+    from transformers import GenerationConfig, LlamaConfig
 
     assert stop_ids(tokenizer) == {tokenizer.eos_token_id}
-    assert stop_ids(tokenizer, LlamaConfig(eos_token_id=[5, 6])) == {5, 6, tokenizer.eos_token_id}
+    own = tokenizer.eos_token_id
+    assert stop_ids(tokenizer, LlamaConfig(eos_token_id=[5, 6])) == {5, 6, own}
+    # Gemma and others name the end of a turn only where they say how they generate.
+    generation = GenerationConfig(eos_token_id=[0, 7])
+    assert stop_ids(tokenizer, LlamaConfig(eos_token_id=0), generation) == {0, 7, own}
+    assert stop_ids(tokenizer, None) == {own}
 
 
 def test_a_token_across_the_border_is_not_learnt(tokenizer, tmp_path):

@@ -21,8 +21,8 @@ from datakit.reading import identified, read_rows
 from datakit.record import Record, digest
 from datakit.shapes import shaped
 from datakit.strict import decode, parse_object
+from trainers.evaluate.subject import shown_model
 from trainers.examples import Message, chats
-from trainers.models import resolve
 
 if TYPE_CHECKING:
     from trainers.evaluate.subject import Subject
@@ -40,7 +40,9 @@ _BATCH = 16
 _TEXT = (".txt", ".txt.gz", ".txt.zst")
 
 
-def read_prompts(text: str, *, store: str | None = None) -> list[Prompt]:
+def read_prompts(
+    text: str, *, store: str | None = None, fields: Mapping[str, str] | None = None
+) -> list[Prompt]:
     """Reads prompts, each once.
 
     Args:
@@ -48,17 +50,21 @@ def read_prompts(text: str, *, store: str | None = None) -> list[Prompt]:
             a list of messages, or a .txt with a prompt in each line; or what else has records: a
             version, `-`, a hub dataset.
         store: The folder of versions.
+        fields: Our fields to the file's, such as `{"instruction": "question"}`.
 
     Raises:
         InputError: If there is none, or with the lines that are wrong.
     """
     if text.endswith(_TEXT):
+        if fields:
+            raise InputError(f"--fields: {shown_path(text)} has lines of text and no fields.")
         found = list(_lines(text))
     elif text == "-" or (Path(text).is_file() and not (Path(text) / "manifest.json").is_file()):
-        rows = ((where, _asking(row)) for where, row in read_rows(text))
-        found = list(_prompts(identified(rows, text)))
+        # Whoever names the fields has said where the prompt is.
+        rows = ((where, row if fields else _asking(row)) for where, row in read_rows(text))
+        found = list(_prompts(identified(rows, text, fields=fields)))
     else:
-        found = list(_prompts(open_input(text, store=store)))
+        found = list(_prompts(open_input(text, store=store, fields=fields)))
     # The same prompt twice would get the same answers twice: no new evidence.
     unique = {digest(list(prompt)): prompt for prompt in found}
     if not unique:
@@ -97,10 +103,10 @@ def make_key(
     """Returns what a comparison's answers depend on, as JSON.
 
     `files` tells a model that was trained again in the same folder; it is null for a model that is
-    not a file or folder here.
+    not a file or folder here. A URL stands there without its query, which may be a secret.
     """
     return {
-        "models": list(models),
+        "models": [shown_model(model) for model in models],
         "prompts": digest([list(prompt) for prompt in prompts], size=16),
         "count": len(prompts),
         "max_new_tokens": max_new_tokens,
@@ -157,7 +163,7 @@ def answered(
         models: Both, as `trainers.models.resolve` takes them.
         prompts: What is asked.
         key: What `make_key` says of all this; it has the settings.
-        opener: Opens a model; None is `trainers.subject.open_subject`.
+        opener: Opens a model; None is `trainers.evaluate.subject.open_subject`.
         note: Is told how far it is.
 
     Raises:
@@ -168,17 +174,18 @@ def answered(
         pairs = read_pairs(path)
         check_key(path, pairs.key, key)
         return pairs
-    outputs = _Outputs(folder / OUTPUTS, key)
     if opener is None:
-        from trainers.evaluate.subject import open_subject
+        from trainers.evaluate.subject import check_subject, open_subject
 
         opener = open_subject
-        # A slip in the second name must not come to light after the first one's hours of work.
+        # A fault of the second one must not come to light after the first one's hours of work.
         for model in models:
-            resolve(model)
+            check_subject(model)
+    outputs = _Outputs(folder / OUTPUTS, key)
     for place, model in enumerate(models):
         _ask(model, place, prompts, outputs, opener, note)
-    names = models if models[0] != models[1] else (f"{models[0]} (A)", f"{models[1]} (B)")
+    first, second = map(shown_model, models)
+    names = (first, second) if first != second else (f"{first} (A)", f"{second} (B)")
     pairs = make_pairs(prompts, *outputs.texts, names=names, seed=key["seed"], key=key)
     write_pairs(path, pairs)
     outputs.path.unlink()
@@ -196,13 +203,14 @@ def _ask(
     done = len(outputs.texts[place])
     if done == len(prompts):
         return
-    note(f"{visible(model)}: loading")
+    name = visible(shown_model(model))
+    note(f"{name}: loading")
     subject = opener(model)
     try:
         for start in range(done, len(prompts), _BATCH):
             batch = prompts[start : start + _BATCH]
             outputs.add(place, subject.generate(batch, max_new_tokens=outputs.max_new_tokens))
-            note(f"{visible(model)}: {len(outputs.texts[place]):,} of {len(prompts):,} answered")
+            note(f"{name}: {len(outputs.texts[place]):,} of {len(prompts):,} answered")
     finally:
         # The next one may need all of the memory.
         subject.close()

@@ -10,8 +10,10 @@ import sys
 import webbrowser
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from datakit.cli.console import Console, command, counted, one_line
+from datakit.cli.files import _fields
 from datakit.curate import (
     AnswerLog,
     Pairs,
@@ -26,7 +28,6 @@ from datakit.errors import InputError
 from datakit.record import digest
 from trainers.commands.asking import (
     ITEMS,
-    Models,
     Prompt,
     answered,
     check_key,
@@ -37,6 +38,7 @@ from trainers.commands.asking import (
 __all__ = ["compare"]
 
 _ANSWERS = "answers.jsonl"
+_UNBLINDED = "{left} still to rate: whoever reads on is not blind any more to which model leads."
 
 
 def _configure(parser: argparse.ArgumentParser) -> None:
@@ -44,6 +46,12 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("second", metavar="MODEL_B", help="the other one")
     parser.add_argument(
         "--prompts", required=True, metavar="FILE", help="records, lines with a prompt, or a .txt"
+    )
+    parser.add_argument(
+        "--fields",
+        type=_fields,
+        metavar="OURS=THEIRS,...",
+        help="names of fields: instruction=question,input=context",
     )
     parser.add_argument("--limit", type=_positive, default=20, metavar="N", help="prompts (20)")
     parser.add_argument(
@@ -71,9 +79,11 @@ def _positive(text: str) -> int:
 def compare(args: argparse.Namespace, console: Console) -> int:
     """Let two models answer, and choose between their answers without knowing whose they are."""
     models = (args.first, args.second)
-    prompts = _chosen(read_prompts(args.prompts, store=args.store), args, console)
+    prompts = _chosen(
+        read_prompts(args.prompts, store=args.store, fields=args.fields), args, console
+    )
     key = make_key(models, prompts, args.max_new_tokens, args.seed)
-    folder = Path(args.output) if args.output else _default(models, key)
+    folder = Path(args.output) if args.output else _default(key)
     if args.results:
         pairs = _there(folder, key)
     else:
@@ -81,7 +91,9 @@ def compare(args: argparse.Namespace, console: Console) -> int:
         _rate(pairs, folder, args, console)
     sheet = PairSheet(pairs)
     answers = read_answers(folder / _ANSWERS, sheet.ids, sheet.choices)
-    _tell(win_rate(answers, pairs.items), pairs, models, folder, console)
+    if left := len(sheet.ids) - len(answers):
+        console.result(_UNBLINDED.format(left=counted(left, "pair")))
+    _tell(win_rate(answers, pairs.items), pairs, key["models"], folder, console)
     return 0
 
 
@@ -94,14 +106,16 @@ def _chosen(prompts: list[Prompt], args: argparse.Namespace, console: Console) -
     return [prompts[at] for at in drawn]
 
 
-def _default(models: Models, key: dict[str, object]) -> Path:
-    words = [re.sub(r"[^A-Za-z0-9.]+", "-", Path(model).name).strip("-.")[:40] for model in models]
+def _default(key: dict[str, Any]) -> Path:
+    words = [
+        re.sub(r"[^A-Za-z0-9.]+", "-", Path(model).name).strip("-.")[:40] for model in key["models"]
+    ]
     # A model that was trained again is told by the key in the folder, not by another name.
     name = digest({each: value for each, value in key.items() if each != "files"}, size=4)
     return Path("comparisons") / "-".join([*(word for word in words if word), name])
 
 
-def _there(folder: Path, key: dict[str, object]) -> Pairs:
+def _there(folder: Path, key: dict[str, Any]) -> Pairs:
     path = folder / ITEMS
     if not path.is_file():
         raise InputError(f"{path}: is not there; run the same command without --results first.")
@@ -147,13 +161,13 @@ def _has_screen() -> bool:
     return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
 
 
-def _tell(rate: WinRate, pairs: Pairs, models: Models, folder: Path, console: Console) -> None:
+def _tell(rate: WinRate, pairs: Pairs, models: list[str], folder: Path, console: Console) -> None:
     sentences = rate.sentences(pairs.names)
     figures = rate.to_json()
     value = {name: figures.pop(name) for name in ("value", "low", "high")}
     console.document(
         {
-            "models": list(models),
+            "models": models,
             "win_rate": value,
             **figures,
             "sentences": sentences,

@@ -109,7 +109,7 @@ class ServedTalker:
 
         served = open_served(ref)
         self._loop = Loop()
-        self._provider = OpenAI(served._model, base_url=served._url, timeout=_SECONDS, retries=2)
+        self._provider = OpenAI(served.model_name, base_url=served.url, timeout=_SECONDS, retries=2)
         self._options = {"max_tokens": max_new_tokens, "temperature": temperature, "seed": seed}
         self._closed = False
 

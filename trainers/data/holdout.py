@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from datakit.errors import InputError
 from datakit.families import families
 from datakit.record import Record, digest
+from datakit.shapes import ShapeError, turns
 
 __all__ = ["holdout"]
 
@@ -74,9 +75,14 @@ def _wanted(total: int, share: float | None, count: int | None) -> int:
 def _opening(record: Record) -> str:
     """Returns the first question: two pairs from one chat have other last questions."""
     messages = record.extra.get("messages")
+    # One by one: what is wrong with a later turn leaves the first question what it is.
     for each in messages if isinstance(messages, list) else ():
-        if isinstance(each, dict) and each.get("role") == "user":
-            return str(each.get("content"))
+        try:
+            (turn,) = turns([each], "messages")
+        except ShapeError:
+            continue
+        if turn["role"] == "user" and turn["content"]:
+            return str(turn["content"])
     return record.prompt
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
 from datakit.errors import InputError, did_you_mean
@@ -27,11 +27,13 @@ class TaskOptions:
         limit: Most items of a task, the first ones; None is all.
         max_new_tokens: Most tokens of an answer; None leaves it to the task.
         store: The folder of versions, where a task's data may be one.
+        served: Whether the model is behind a URL, and only answers; `parse_task` sets it.
     """
 
     limit: int | None = None
     max_new_tokens: int | None = None
     store: str | None = None
+    served: bool = False
 
 
 @dataclass(frozen=True)
@@ -138,7 +140,8 @@ def parse_task(text: str, options: TaskOptions | None = None, *, served: bool = 
     if colon and not argument:
         raise InputError(f"--task {text}: nothing stands after the colon.")
     module = importlib.import_module(f"trainers.evaluate.{kind.module}")
-    task: Task = module.open_task(argument, options or TaskOptions())
+    given = options or TaskOptions()
+    task: Task = module.open_task(argument, replace(given, served=served or given.served))
     return task
 
 

@@ -15,7 +15,7 @@ from trainers.evaluate import Items
 if TYPE_CHECKING:
     from trainers.evaluate.subject import Subject
 
-__all__ = ["harness_items", "harness_model"]
+__all__ = ["harness_items", "harness_model", "refuse_likelihoods"]
 
 # Sequences of a forward pass; the harness' own 1 is slow, and its "auto" fills the memory.
 _BATCH = 8
@@ -45,13 +45,25 @@ def harness_model(subject: Subject, tasks: Mapping[str, Any]) -> tuple[Any, bool
             pretrained=model, tokenizer=tokenizer, batch_size=_BATCH, softmax_dtype="float32"
         )
         return wrapped, bool(getattr(tokenizer, "chat_template", None))
+    refuse_likelihoods(tasks)
+    return _asking(subject), True
+
+
+def refuse_likelihoods(tasks: Mapping[str, Any]) -> None:
+    """Refuses tasks that a server cannot do.
+
+    Args:
+        tasks: The harness' tasks by name.
+
+    Raises:
+        InputError: If one does not generate.
+    """
     for name, task in tasks.items():
         if task.OUTPUT_TYPE != "generate_until":
             raise InputError(
                 f"--task lm-eval:{name}: needs the likelihood of given texts, which a server does "
                 "not tell. Name a folder or a hub id, or a task that generates."
             )
-    return _asking(subject), True
 
 
 def _asking(subject: Subject) -> Any:  # noqa: ANN401  lm-eval is optional

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from datakit.errors import DatakitError, InputError, MissingExtraError, did_you_mean
 from trainers.evaluate import Items, TaskOptions
-from trainers.evaluate.harness import harness_items, harness_model
+from trainers.evaluate.harness import harness_items, harness_model, refuse_likelihoods
 
 if TYPE_CHECKING:
     from trainers.evaluate.subject import Subject
@@ -84,7 +84,8 @@ def open_task(argument: str, options: TaskOptions) -> LmEval:
 
     Raises:
         MissingExtraError: If lm-eval is not installed.
-        InputError: If there is no such task or folder, or a task's data cannot be loaded.
+        InputError: If there is no such task or folder, if a task's data cannot be loaded, or if it
+            needs likelihoods and the model is served.
     """
     if importlib.util.find_spec("lm_eval") is None:
         raise MissingExtraError.of("lm_eval", "lm-eval", "A task of the lm-evaluation-harness")
@@ -106,6 +107,8 @@ def open_task(argument: str, options: TaskOptions) -> LmEval:
         for task in loaded["tasks"].values():
             _prepare(task, options)
     _refuse(text, loaded["tasks"])
+    if options.served:
+        refuse_likelihoods(loaded["tasks"])
     return LmEval(text, loaded, options.limit)
 
 

@@ -10,16 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from datakit.errors import DatakitWarning, InputError
 from trainers.evaluate.batching import answer_bytes, batches, ending, padded, scored_row, spots
+from trainers.evaluate.loading import open_tokenizer, quiet
 from trainers.evaluate.subject import Scored, silent
 from trainers.examples import Chat, Message
-from trainers.models import (
-    ModelRef,
-    default_device,
-    load_model,
-    load_tokenizer,
-)
+from trainers.models import ModelRef, default_device, load_model
 from trainers.settings import computes_bf16
-from trainers.tokens import Encoded, encode_prompt, set_template, stop_ids
+from trainers.tokens import Encoded, encode_prompt, stop_ids
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -238,28 +234,13 @@ def _memory(name: str) -> Iterator[None]:
         ) from None
 
 
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keeps transformers' bars and advice off the terminal while a model is loaded."""
-    from transformers.utils import logging
-
-    bars, level = logging.is_progress_bar_enabled(), logging.get_verbosity()
-    logging.disable_progress_bar()
-    logging.set_verbosity_error()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(level)
-        if bars:
-            logging.enable_progress_bar()
-
-
 def open_local(
     ref: ModelRef,
     *,
     batch: int | None = None,
     dtype: str = "auto",
     template: str = "",
+    fallback: str = "",
     note: Callable[[str], None] = silent,
 ) -> LocalSubject:
     """Loads a model for evaluation.
@@ -270,6 +251,7 @@ def open_local(
         dtype: Of the weights; `auto` is bfloat16 where the processor computes in it; `nf4` holds
             the base in 4 bits, as QLoRA trains on it.
         template: A chat template as `trainers.tokens.set_template` takes it.
+        fallback: The text of a chat template, for a model that has none if no `template` is given.
         note: Is told in words how far the work is.
 
     Raises:
@@ -283,12 +265,9 @@ def open_local(
         # bfloat16, 41 s in float32; 8 answers of 48 tokens 2.7 and 5.2 s. Per token it is off by
         # 0.007 nats in one chat, 0.005 in the mean, and less in a difference of two models.
         dtype = "bfloat16" if computes_bf16(device) else "float32"
-    with _quiet():
-        tokenizer = load_tokenizer(ref)
-        # Too long rows are cut, and told, by us.
-        tokenizer.model_max_length = 10**9
-        set_template(tokenizer, template)
-        quantize = dtype if dtype == "nf4" else None
+    tokenizer = open_tokenizer(ref, template, fallback)
+    quantize = dtype if dtype == "nf4" else None
+    with quiet():
         model = load_model(
             ref, dtype="auto" if quantize else dtype, quantize=quantize, device=device
         )

@@ -13,12 +13,14 @@ _MARK = "####"
 _BOXED = re.compile(r"\\boxed\{((?:[^{}]|\{[^{}]*\}){1,200})\}")
 _FRAC = re.compile(r"\\[dt]?frac\{(-?\d{1,40})\}\{(\d{1,40})\}")
 _DIGITS = r"(?:\d{1,3}(?:,\d{3}){1,12}|\d{1,40})"
+# More digits would be no amount of anything, and take long.
+_EXPONENT = r"(?:[eE][-+]?\d{1,3}(?!\d))?"
 _NUMBER = re.compile(
     # Not within a word, such as CO2, nor the minus of 10-3.
     r"(?<![\w.,/])(?P<sign>[-+](?=[\d$.€£]))?[$€£]?\s?"
     rf"(?:(?P<whole>{_DIGITS})\s+(?P<over>\d{{1,9}})\s?/\s?(?P<under>\d{{1,9}})(?![\d/])"
     rf"|(?P<top>{_DIGITS})\s?/\s?(?P<bottom>{_DIGITS})(?![\d/])"
-    rf"|(?P<plain>{_DIGITS}(?:\.\d{{1,40}})?|\.\d{{1,40}}))"
+    rf"|(?P<plain>(?:{_DIGITS}(?:\.\d{{1,40}})?|\.\d{{1,40}}){_EXPONENT}))"
 )
 _AROUND = " \t\n\r.,;:!?\"'`*_()[]$"
 # A number that stands for itself may be followed by so many words: "18 dollars a day".
@@ -45,8 +47,8 @@ def plain(text: str) -> str:
 def number_in(text: str) -> Fraction | None:
     """Returns the last number of a text, or None.
 
-    It knows thousands (1,234.50), currency signs, fractions (3/4), mixed numbers (1 1/2) and
-    LaTeX's `frac`; a unit or a percent sign behind it does not count.
+    It knows thousands (1,234.50), currency signs, exponents (1.5e-3), fractions (3/4), mixed numbers
+    (1 1/2) and LaTeX's `frac`; a unit or a percent sign behind it does not count.
     """
     found = list(_NUMBER.finditer(_prepared(text)))
     return _value(found[-1]) if found else None

@@ -12,8 +12,9 @@ from typing import Any
 from datakit.errors import DatakitWarning, InputError
 from trainers.evaluate import Items, Task, TaskOptions, parse_tasks
 from trainers.evaluate.general import Forgetting, forgetting, general_tasks
+from trainers.evaluate.loading import template_of
 from trainers.evaluate.outcome import Outcome, outcome_of
-from trainers.evaluate.subject import Subject, open_subject, silent
+from trainers.evaluate.subject import Subject, check_subject, open_subject, shown_model, silent
 from trainers.models import ModelRef, read_json, resolve
 
 __all__ = ["Evaluation", "measure", "run_tasks"]
@@ -26,7 +27,7 @@ class Evaluation:
     """What tasks say of a model.
 
     Args:
-        model: What the user called it.
+        model: What the user called it; a URL without its query.
         dtype: What it computed in; empty if a server did.
         outcomes: One for each task.
         base: What it was compared with, if anything.
@@ -81,7 +82,7 @@ def measure(
         general: Whether model and base are run on the general set.
         options: What holds for all tasks.
         batch: Most items that are looked at together.
-        dtype: As `trainers.subject.open_subject` takes it.
+        dtype: As `trainers.evaluate.subject.open_subject` takes it.
         template: Likewise.
         note: Is told in words how far it is.
 
@@ -95,10 +96,15 @@ def measure(
     other = resolve(base) if base is not None else _trained_from(ref)
     known = other if other or not ref.adapter else ref.base
     more = general_tasks() if general and known and not served else ()
+    fallback = ""
+    if other is not None and (compare or more):
+        fallback = _checked_base(ref, other, template)
     dtypes: list[str] = []
 
     def opener(text: str) -> Subject:
-        subject = open_subject(text, batch=batch, dtype=dtype, template=template, note=note)
+        subject = open_subject(
+            text, batch=batch, dtype=dtype, template=template, fallback=fallback, note=note
+        )
         dtypes.append(subject.dtype)
         return subject
 
@@ -111,12 +117,24 @@ def measure(
         note=note,
     )
     return Evaluation(
-        model,
+        shown_model(model),
         dtypes[0],
         tuple(found[: len(opened)]),
-        known.given if known and (compare or more) else None,
+        shown_model(known.given) if known and (compare or more) else None,
         forgetting(*found[len(opened) :]) if more else None,
     )
+
+
+def _checked_base(ref: ModelRef, base: ModelRef, template: str) -> str:
+    """Returns the template for a base that has none: what a training may have given the model.
+
+    What keeps the base from being opened is told here, before the first task of the model.
+    """
+    fallback = ""
+    if "served" not in (ref.kind, base.kind):
+        fallback = template_of(ref)
+    check_subject(base.given, template=template, fallback=fallback)
+    return fallback
 
 
 def _trained_from(ref: ModelRef) -> ModelRef | None:

@@ -12,7 +12,7 @@ from datakit.errors import DatakitWarning, InputError, ProviderError, RequestErr
 from datakit.llm.openai import OpenAI
 from datakit.llm.request import Request
 from datakit.running.loop import Loop
-from trainers.evaluate.subject import Scored, silent
+from trainers.evaluate.subject import Scored, shown_model, silent
 from trainers.examples import Chat, Message
 from trainers.models import ModelRef
 
@@ -32,6 +32,10 @@ class ServedSubject:
         name: What the user called it.
         concurrency: Most requests in flight; None takes 8.
         note: Is told in words how far the work is.
+
+    Attributes:
+        url: As given.
+        model_name: The model's name there.
     """
 
     dtype = ""
@@ -48,8 +52,8 @@ class ServedSubject:
     ) -> None:
         self.name = name
         self.note = note
-        self._url = url
-        self._model = model
+        self.url = url
+        self.model_name = model
         self._concurrency = concurrency or _CONCURRENCY
 
     def without_adapter(self) -> AbstractContextManager[None]:
@@ -94,7 +98,7 @@ class ServedSubject:
         return ["" if isinstance(each, RequestError) else each for each in found]
 
     async def _all(self, requests: Sequence[Request]) -> list[str | RequestError]:
-        provider = OpenAI(self._model, base_url=self._url, timeout=_SECONDS, retries=_RETRIES)
+        provider = OpenAI(self.model_name, base_url=self.url, timeout=_SECONDS, retries=_RETRIES)
         slots = asyncio.Semaphore(self._concurrency)
         done = 0
 
@@ -136,9 +140,15 @@ def open_served(
         note: Is told in words how far the work is.
 
     Raises:
-        InputError: If the server has several models and none is named.
+        InputError: If the URL has a query, or the server has several models and none is named.
         ProviderError: If the server does not answer.
     """
+    if "?" in ref.path:
+        # The paths of the API would be put behind it: no server understands that.
+        raise InputError(
+            f"{shown_model(ref.given)}: leave out what stands after the ?; requests cannot have "
+            "it. A key belongs into the environment: OPENAI_API_KEY."
+        )
     url = ref.path.rstrip("/")
     return ServedSubject(
         url, ref.name or _only_model(url), ref.given, concurrency=concurrency, note=note

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
 from datakit.errors import InputError
 from trainers.examples import Chat, Message
-from trainers.models import ModelRef, load_config, read_json, resolve
+from trainers.models import ModelRef, is_reward, resolve
 
-__all__ = ["Scored", "Subject", "open_subject"]
+__all__ = ["Scored", "Subject", "check_subject", "open_subject", "shown_model"]
+
+_URL = re.compile(r"\A(https?://)(?:[^/?#]*@)?([^?#]*)(?:\?[^#]*)?")
 
 
 @dataclass(frozen=True)
@@ -85,12 +87,18 @@ def silent(text: str) -> None:
     """Takes a note and tells nobody."""
 
 
+def shown_model(text: str) -> str:
+    """Returns a model's name as it is shown and kept: a URL without its password and query."""
+    return _URL.sub(r"\1\2", text)
+
+
 def open_subject(
     text: str,
     *,
     batch: int | None = None,
     dtype: str = "auto",
     template: str = "",
+    fallback: str = "",
     note: Callable[[str], None] = silent,
 ) -> Subject:
     """Opens a model for evaluation.
@@ -102,6 +110,7 @@ def open_subject(
         dtype: Of a local model's weights: `float32`, `bfloat16`, `nf4`, or `auto`, the faster one
             of the first two here.
         template: A chat template as `trainers.tokens.set_template` takes it.
+        fallback: The text of a chat template, for a model that has none if no `template` is given.
         note: Is told in words how far the work is.
 
     Raises:
@@ -118,16 +127,37 @@ def open_subject(
     _refuse_reward_model(ref)
     from trainers.evaluate.local import open_local
 
-    return open_local(ref, batch=batch, dtype=dtype, template=template, note=note)
+    return open_local(
+        ref, batch=batch, dtype=dtype, template=template, fallback=fallback, note=note
+    )
+
+
+def check_subject(text: str, *, template: str = "", fallback: str = "") -> None:
+    """Finds out what would keep a model from being opened, as far as its weights are not needed.
+
+    Args:
+        text: As `open_subject` takes it.
+        template: Likewise.
+        fallback: Likewise.
+
+    Raises:
+        InputError: As `open_subject` does.
+        ProviderError: If a server is asked for its model's name, and does not answer.
+    """
+    ref = resolve(text)
+    if ref.kind == "served":
+        from trainers.evaluate.served import open_served
+
+        open_served(ref)
+        return
+    _refuse_reward_model(ref)
+    from trainers.evaluate.loading import open_tokenizer
+
+    open_tokenizer(ref, template, fallback)
 
 
 def _refuse_reward_model(ref: ModelRef) -> None:
-    kind = ""
-    if ref.adapter is not None:
-        kind = str(read_json(Path(ref.adapter) / "adapter_config.json").get("task_type"))
-    else:
-        kind = " ".join(getattr(load_config(ref), "architectures", None) or ())
-    if kind == "SEQ_CLS" or "ForSequenceClassification" in kind:
+    if is_reward(ref):
         raise InputError(
             f"{ref.given}: is a reward model: it rates answers and gives none. "
             "Use it in a pipeline: score.reward."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 from typing import Any
 
@@ -18,7 +19,8 @@ def card(facts: dict[str, Any]) -> str:
     is_adapter = facts["settings"].get("lora") != "none"
     lines = ["---", f"library_name: {'peft' if is_adapter else 'transformers'}"]
     if model["kind"] == "hub":
-        lines.append(f"base_model: {json.dumps(model['base'])}")
+        name, _, _ = model["base"].partition("@")
+        lines.append(f"base_model: {json.dumps(name)}")
     lines += [f"tags: [datakit, {facts['method']}]", "---", ""]
     lines += [f"# {facts['method'].upper()} of {_plain(model['given'])}", ""]
     kind = "An adapter (PEFT)" if is_adapter else "A whole model"
@@ -42,7 +44,8 @@ def card(facts: dict[str, Any]) -> str:
 
 def _plain(value: object) -> str:
     """Returns a value that ends no table and starts no markup."""
-    text = " ".join(str(value).split())
-    for mark in "|<>`[]*_":
+    text = html.escape(" ".join(str(value).split()), quote=False)
+    # The backslash first: one of the text's own would undo that of a mark after it.
+    for mark in "\\|`[]*_":
         text = text.replace(mark, f"\\{mark}")
     return text

@@ -12,12 +12,11 @@ _NAME = re.compile(r"checkpoint-(\d+)")
 
 
 def last_checkpoint(folder: Path) -> Path | None:
-    """Returns the newest whole checkpoint; a killed run may leave half of one, which is passed by."""
+    """Returns the newest whole checkpoint; half of one, of a killed run, is passed by."""
     if not folder.is_dir():
         return None
-    found = [
-        (int(match[1]), each) for each in folder.iterdir() if (match := _NAME.fullmatch(each.name))
-    ]
+    named = ((_NAME.fullmatch(each.name), each) for each in folder.iterdir())
+    found = [(int(match[1]), each) for match, each in named if match]
     return next((each for _, each in sorted(found, reverse=True) if _whole(each)), None)
 
 

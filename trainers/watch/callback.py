@@ -1,4 +1,4 @@
-"""Held-out pairs are measured during a training; what that shows is said by `preference_watch`."""
+"""Held-out pairs are measured during a training; what that shows is said by `watch.analysis`."""
 
 from __future__ import annotations
 

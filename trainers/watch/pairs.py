@@ -14,7 +14,7 @@ class Side:
 
     Args:
         scores: Summed log-probability of each answer, in nats; of a reward model, its reward.
-        k3: k3 of `preference_watch.KL`, summed over each answer's tokens; empty for a reward model.
+        k3: k3 of `watch.analysis.KL`, summed over each answer's tokens; empty for a reward model.
     """
 
     scores: tuple[float, ...]

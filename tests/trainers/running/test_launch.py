@@ -163,8 +163,10 @@ def test_half_a_checkpoint_is_not_gone_on_from(tmp_path):
         (folder / "trainer_state.json").write_text("{}")
     assert last_checkpoint(tmp_path).name == "checkpoint-4"
     (tmp_path / "checkpoint-4" / "trainer_state.json").write_text('{"half')
+    (tmp_path / "checkpoint-best").mkdir()
     assert last_checkpoint(tmp_path).name == "checkpoint-2"
-    assert not (tmp_path / "checkpoint-4").exists()
+    # Nothing is removed: it may be of a kind that is only not known here.
+    assert (tmp_path / "checkpoint-4").exists()
 
 
 def test_resume_of_a_done_training_does_nothing(whole, tiny_model_dir):
@@ -329,3 +331,87 @@ def test_a_tokenizer_of_another_model_is_told(tmp_path, tiny_model_dir):
     tokenizer.save_pretrained(tmp_path / "m")
     with pytest.raises(InputError, match="do not belong together"):
         fit(QUICK, RECORDS, model=str(tmp_path / "m"), out=tmp_path / "r", device="cpu")
+
+
+def test_an_epoch_of_packed_rows_is_an_epoch(tmp_path, tiny_model_dir):
+    settings = SFT(epochs=1, batch=1, packing=True, max_length=256, lora_r=4)
+    run = trained(tmp_path / "run", tiny_model_dir, settings)
+    assert run.facts["result"]["epochs"] == 1
+    assert run.facts["result"]["steps"] < len(RECORDS)
+
+
+def test_the_memory_of_packed_rows_is_that_of_a_pack(tmp_path, tiny_model_dir):
+    def needed(**more):
+        settings = SFT(steps=1, batch=2, lora_r=4, max_length=512, **more)
+        run = trained(tmp_path / str(len(more)), tiny_model_dir, settings)
+        return dict(map(tuple, run.facts["memory"]))["in all"]
+
+    assert needed(packing=True) != needed()
+
+
+def test_held_out_records_are_kept_and_do_not_depend_on_the_seed(tmp_path, tiny_model_dir):
+    found = []
+    for seed in (0, 1):
+        settings = SFT(steps=1, batch=2, lora_r=4, seed=seed)
+        run = trained(tmp_path / str(seed), tiny_model_dir, settings, held_out_share=0.25)
+        found.append((run.path / "held_out.jsonl").read_bytes())
+    assert found[0] == found[1] and found[0].count(b"\n") == 2
+
+
+def test_what_is_trained_on_is_not_held_out(tmp_path, tiny_model_dir):
+    with pytest.raises(InputError, match="2 of 2 held-out records are trained on too"):
+        trained(tmp_path / "run", tiny_model_dir, held_out=RECORDS[:2])
+    with pytest.raises(InputError, match="must lie between 0 and 1"):
+        trained(tmp_path / "run", tiny_model_dir, held_out_share=1)
+    with pytest.raises(InputError, match="--patience"):
+        trained(tmp_path / "run", tiny_model_dir, SFT(patience=1, evaluate_every=1))
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_template_s_text_is_part_of_a_training(tmp_path, tiny_model_dir):
+    template = tmp_path / "t.jinja"
+    template.write_text(models.load_tokenizer(models.resolve(str(tiny_model_dir))).chat_template)
+    settings = SFT(steps=2, batch=2, lora_r=4, template=str(template))
+
+    class _PowerCutError(Exception):
+        pass
+
+    def progress(text, last):
+        raise _PowerCutError
+
+    with pytest.raises(_PowerCutError):
+        trained(tmp_path / "run", tiny_model_dir, settings, ear=Ear(progress=progress))
+    template.write_text("{# changed #}" + template.read_text())
+    with pytest.raises(InputError, match="changed since"):
+        trained(tmp_path / "run", tiny_model_dir, settings, resume=True)
+
+
+def test_one_training_at_a_time(tmp_path, tiny_model_dir):
+    from trainers.running.claim import Claim
+
+    busy = pytest.raises(InputError, match="another training writes there")
+    with Claim(tmp_path / "run", resume=False), busy:
+        trained(tmp_path / "run", tiny_model_dir)
+    assert not (tmp_path / "run").exists()
+
+
+def test_an_adapter_is_found_with_its_base_from_anywhere(tmp_path, tiny_model_dir, monkeypatch):
+    import shutil
+
+    shutil.copytree(tiny_model_dir, tmp_path / "base" / "model")
+    monkeypatch.chdir(tmp_path)
+    fit(SFT(steps=1, lora_r=4), RECORDS, model="base/model", out="run", device="cpu")
+    monkeypatch.chdir("/")
+    ref = models.resolve(str(tmp_path / "run"))
+    assert Path(ref.path) == tmp_path / "base" / "model"
+    shutil.move(tmp_path / "base", tmp_path / "gone")
+    # `base/model` looks like a name on the hub, and must not become one.
+    with pytest.raises(InputError, match="is not there any more"):
+        models.resolve(str(tmp_path / "run"))
+
+
+def test_figures_that_are_no_numbers_are_null_in_json(tmp_path):
+    from trainers.running.run import write_json
+
+    write_json(tmp_path / "x.json", {"a": [float("nan"), 1.0], "b": float("inf")})
+    assert json.loads((tmp_path / "x.json").read_text()) == {"a": [None, 1.0], "b": None}

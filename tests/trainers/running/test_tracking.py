@@ -131,7 +131,12 @@ def trained(name, tiny_model_dir, monkeypatch, out="run"):
     Path("rows.jsonl").write_text(ROWS)
     settings = SFT(steps=2, batch=2, max_length=256, lora_r=4, report_to=(name,))
     run = fit(
-        settings, "rows.jsonl", model=str(tiny_model_dir), out=out, held_out=0.25, device="cpu"
+        settings,
+        "rows.jsonl",
+        model=str(tiny_model_dir),
+        out=out,
+        held_out_share=0.25,
+        device="cpu",
     )
     assert sorted(each.name for each in Path().iterdir()) == sorted({"rows.jsonl", "run", out})
     for path in [each for each in Path(out).rglob("*") if each.is_file()]:
