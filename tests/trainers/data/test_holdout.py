@@ -53,6 +53,24 @@ def test_one_opening_is_one_family():
         assert {"a", "b", "c"} <= {*ids(train)} or {"a", "b", "c"} <= {*ids(test)}
 
 
+def test_turns_by_other_names_open_a_chat_too():
+    chat = [
+        {"from": "system", "value": "s"},
+        {"from": "human", "value": "Hello"},
+        {"from": "gpt", "value": "x"},
+        {"from": "human", "value": "Another one?"},
+    ]
+    later = [*chat[:3], {"role": "user", "content": [{"type": "text"}]}]
+    same = [
+        record("a", text="Another one?", messages=chat),
+        record("b", text="Hello"),
+        record("c", text="Yet another?", messages=later),
+    ]
+    for seed in range(20):
+        train, test = holdout([*same, *MANY[:9]], count=4, seed=seed)
+        assert {"a", "b", "c"} <= {*ids(train)} or {"a", "b", "c"} <= {*ids(test)}
+
+
 def test_messages_that_are_no_messages():
     odd = [record(f"x{at}", messages=each) for at, each in enumerate(["x", [1], [{}], {}])]
     train, test = holdout([*odd, *MANY[:4]], count=2)
