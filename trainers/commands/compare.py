@@ -38,7 +38,9 @@ from trainers.commands.asking import (
 __all__ = ["compare"]
 
 _ANSWERS = "answers.jsonl"
-_UNBLINDED = "{left} still to rate: whoever reads on is not blind any more to which model leads."
+_UNBLINDED = (
+    "You see which model leads before all is rated: the last {left} are rated less blindly."
+)
 
 
 def _configure(parser: argparse.ArgumentParser) -> None:
@@ -91,7 +93,8 @@ def compare(args: argparse.Namespace, console: Console) -> int:
         _rate(pairs, folder, args, console)
     sheet = PairSheet(pairs)
     answers = read_answers(folder / _ANSWERS, sheet.ids, sheet.choices)
-    if left := len(sheet.ids) - len(answers):
+    left = len(sheet.ids) - len(answers)
+    if left and answers:
         console.result(_UNBLINDED.format(left=counted(left, "pair")))
     _tell(win_rate(answers, pairs.items), pairs, key["models"], folder, console)
     return 0

@@ -17,7 +17,7 @@ _AT_LINE = re.compile(rf"^[ \t(]*{_START}", re.IGNORECASE | re.MULTILINE)
 _SHOUTED = re.compile(r"\b(?:SELECT\b|WITH\s+(?:RECURSIVE\s+)?\w+\s*(?:\([^()]*\)\s*)?AS\b)")
 _ANYWHERE = re.compile(rf"\b{_START}", re.IGNORECASE)
 _TOKEN = re.compile(
-    # Three of them end a block; two with one more beside are no quoted name.
+    # Three backticks end a block: they come before one, which quotes a name.
     r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|```|`[^`]*`|\[[^\]]*\]|--[^\n]*|/\*.*?\*/|;"
     r"|\n[ \t]*\r?\n",
     re.DOTALL,

@@ -47,8 +47,8 @@ def plain(text: str) -> str:
 def number_in(text: str) -> Fraction | None:
     """Returns the last number of a text, or None.
 
-    It knows thousands (1,234.50), currency signs, exponents (1.5e-3), fractions (3/4), mixed numbers
-    (1 1/2) and LaTeX's `frac`; a unit or a percent sign behind it does not count.
+    It knows thousands (1,234.50), currency signs, exponents (1.5e-3), fractions (3/4), mixed
+    numbers (1 1/2) and LaTeX's `frac`; a unit or a percent sign behind it does not count.
     """
     found = list(_NUMBER.finditer(_prepared(text)))
     return _value(found[-1]) if found else None

@@ -113,6 +113,40 @@ def test_the_same_model_twice_has_two_names(tmp_path):
     assert pairs.shown == ()
 
 
+def test_secrets_of_a_url_are_not_kept(tmp_path):
+    models = ("https://u:s3cret@h/v1?key=s3cret#m", "https://h/v1?key=other#m")
+    kept = []
+
+    class Opened(Fixed):
+        def generate(self, prompts, *, max_new_tokens=256):
+            kept.append((tmp_path / "outputs.jsonl").read_text())
+            return ["an answer" for _ in prompts]
+
+    told, calls = [], []
+    key = make_key(models, asked(3), 8, 0)
+    pairs = answered(
+        tmp_path, models, asked(3), key=key, opener=lambda name: Opened(name, calls),
+        note=told.append,
+    )  # fmt: skip
+    assert calls[0] == f"open {models[0]}"
+    assert pairs.names == ("https://h/v1#m (A)", "https://h/v1#m (B)")
+    for text in (*kept, (tmp_path / "items.jsonl").read_text(), *told):
+        assert "s3cret" not in text and "other" not in text
+
+
+def test_names_of_fields(tmp_path):
+    rows = [{"question": "One?", "context": "1"}, {"question": "Two?", "prompt": "Not this."}]
+    path = write(tmp_path / "p.jsonl", rows[0])
+    fields = {"instruction": "question", "input": "context"}
+    assert read_prompts(path, fields=fields) == [(user("One?\n1"),)]
+    path = write(tmp_path / "p.jsonl", rows[1])
+    assert read_prompts(path, fields={"instruction": "question"}) == [(user("Two?"),)]
+    with pytest.raises(InputError, match=r'p.jsonl:1: the field "ask" is missing'):
+        read_prompts(path, fields={"instruction": "ask"})
+    with pytest.raises(InputError, match=r"--fields: .*p\.txt has lines of text and no fields"):
+        read_prompts(str(tmp_path / "p.txt"), fields=fields)
+
+
 def test_a_folder_that_cannot_be_written(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="cannot be written"):

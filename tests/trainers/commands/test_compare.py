@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import threading
 import urllib.request
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 from datakit.cli.main import main
 from trainers.evaluate import subject
+from trainers.models import resolve
 
 
 class Fixed:
@@ -36,6 +38,8 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("DATAKIT_DEBUG", raising=False)
     monkeypatch.setattr(subject, "open_subject", Fixed)
+    # There is no tokenizer in these folders.
+    monkeypatch.setattr(subject, "check_subject", resolve)
     for name in ("long", "short"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "config.json").write_text("{}")
@@ -149,9 +153,11 @@ def test_an_interrupted_rating_is_saved_and_goes_on(compare, monkeypatch):
     code, out, _ = compare("-o x --results")
     assert code == 0
     assert "9 pairs of 14 still to rate." in out
+    assert out.startswith("You see which model leads before all is rated: the last 9 pairs ")
     assert "too few for a verdict" in out
     Rater(monkeypatch)
-    assert "of 14 pairs." in compare("-o x --no-open")[1]
+    out = compare("-o x --no-open")[1]
+    assert "of 14 pairs." in out and "before all is rated" not in out
 
 
 def test_limit_draws_from_all_of_the_file(compare, monkeypatch):
@@ -196,6 +202,38 @@ def test_a_slip_in_the_second_name_is_told_before_the_first_model_works(compare,
     assert code == 2
     assert "short: is no model" in err
     assert "loading" not in err
+
+
+def test_a_second_model_without_a_template_is_told_before_the_first_works(
+    compare, folder, monkeypatch, tiny_model_dir
+):
+    monkeypatch.undo()
+    monkeypatch.chdir(folder)
+    for name in ("long", "short"):
+        shutil.copytree(tiny_model_dir, folder / name, dirs_exist_ok=True)
+    (folder / "short" / "chat_template.jinja").unlink()
+    code, _, err = compare("-o x")
+    assert code == 2
+    assert "the model has no chat template" in err
+    assert "loading" not in err and not (folder / "x").exists()
+
+
+def test_fields_are_named(compare, folder, monkeypatch):
+    (folder / "q.jsonl").write_text('{"question": "same one?"}\n')
+    code, out, _ = compare("--no-open --fields instruction=question", prompts="q.jsonl")
+    assert code == 0 and "1 pair has the same text" in out
+    code, _, err = compare("--fields question", prompts="q.jsonl")
+    assert code == 2 and "--fields" in err
+
+
+def test_secrets_of_a_url_are_not_in_the_result(folder, capsys):
+    models = ["https://u:s3cret@h/v1?key=s3cret#m", "https://h/v1?key=s3cret#n"]
+    code = main(["compare", *models, "--prompts", "p.txt", "--results"])
+    told = capsys.readouterr()
+    assert code == 2 and "comparisons/v1-m-v1-n-" in told.err
+    assert main(["compare", *models[::-1], "--prompts", "p.txt", "-o", "x"]) == 2
+    told = told.err + told.out + "".join(capsys.readouterr())
+    assert "s3cret" not in told
 
 
 def test_another_seed_in_the_same_folder_is_refused(compare, monkeypatch):

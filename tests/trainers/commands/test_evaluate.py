@@ -144,6 +144,64 @@ def test_a_trained_folder_knows_its_base(cli, local, tiny_model_dir, tmp_path):
     assert ran.code == 0 and "General set" not in ran.out
 
 
+def without_template(tiny_model_dir, folder):
+    """A base model, and what a full training with a template makes of it."""
+    base, trained = folder / "base", folder / "trained"
+    shutil.copytree(tiny_model_dir, base)
+    (base / "chat_template.jinja").unlink()
+    shutil.copytree(tiny_model_dir, trained)
+    (trained / "run.json").write_text(json.dumps({"model": {"base": str(base)}}))
+    return base, trained
+
+
+def test_a_base_without_a_template_is_asked_by_that_of_the_training(
+    cli, local, tiny_model_dir, tmp_path
+):
+    base, trained = without_template(tiny_model_dir, tmp_path)
+    words = ["--task", "perplexity:data.jsonl", "--limit", 2, "--json", "--no-general"]
+    found = cli(trained, *words).json
+    assert found["base"] == str(base)
+    assert found["tasks"][0]["lift"]["nll"] == {"value": 0.0, "low": 0.0, "high": 0.0}
+    assert cli(trained, *words, "--base", base).json == found
+
+
+def test_a_base_that_cannot_be_opened_is_told_before_the_first_task(
+    cli, local, tiny_model_dir, tmp_path, monkeypatch
+):
+    base, trained = without_template(tiny_model_dir, tmp_path)
+    monkeypatch.setattr("trainers.evaluate.run._measured", None)
+    words = ["--task", "perplexity:data.jsonl", "--no-general"]
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        (base / name).unlink()
+    ran = cli(trained, *words)
+    assert ran.code == 2 and str(base) in ran.problems[0]
+    config = json.loads((base / "config.json").read_text())
+    config["architectures"] = ["LlamaForSequenceClassification"]
+    (base / "config.json").write_text(json.dumps(config))
+    assert "is a reward model" in cli(trained, *words).problems[0]
+
+
+class Ready:
+    """A server's subject that says yes."""
+
+    name, dtype, adapter = "m", "", False
+
+    def generate(self, prompts, *, max_new_tokens=256):
+        return ["Yes." for _ in prompts]
+
+    def close(self):
+        pass
+
+
+def test_secrets_of_a_url_are_not_told(cli, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr("trainers.evaluate.run.open_subject", lambda text, **_: Ready())
+        ran = cli("http://h/v1?key=s3cret#m", "--task", "match:data.jsonl", "--json")
+    assert ran.json["model"] == "http://h/v1#m"
+    ran = cli("http://127.0.0.1:9/v1?key=s3cret#m", "--task", "match:data.jsonl")
+    assert ran.code == 2 and "s3cret" not in str(ran)
+
+
 def test_another_base(cli, local, tiny_model_dir, tiny_adapter_dir):
     words = ["--task", "perplexity:data.jsonl", "--json", "--no-general"]
     found = cli(tiny_model_dir, *words, "--base", tiny_adapter_dir).json

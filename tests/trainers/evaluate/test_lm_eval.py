@@ -115,6 +115,14 @@ def test_some_tasks_are_refused(manager, mark, text):
         parse_task("lm-eval:capitals")
 
 
+def test_a_server_is_refused_tasks_of_likelihood_before_any_task_is_run(manager):
+    assert len(parse_task("lm-eval:capitals", served=True)) == 3
+    manager.tasks["capitals"] = Loaded(OUTPUT_TYPE="multiple_choice")
+    assert len(parse_task("lm-eval:capitals")) == 3
+    with pytest.raises(InputError, match="lm-eval:capitals: needs the likelihood"):
+        parse_task("lm-eval:capitals", served=True)
+
+
 def test_what_the_harness_says_stays_off_the_terminal(capsys):
     with lm_eval._quiet():
         sys.stderr.write("bar")

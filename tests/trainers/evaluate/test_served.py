@@ -6,7 +6,7 @@ import pytest
 from loopback import Fault, Plan, serve
 
 from datakit.errors import DatakitWarning, InputError, ProviderError
-from trainers.evaluate.subject import open_subject
+from trainers.evaluate.subject import open_subject, shown_model
 from trainers.examples import Chat
 
 PROMPTS = [({"role": "user", "content": f"Question {at}?"},) for at in range(12)]
@@ -85,6 +85,28 @@ def test_likelihoods_are_refused():
     chat = Chat("c", (*PROMPTS[0], {"role": "assistant", "content": "Yes."}))
     with pytest.raises(InputError, match="does not tell the likelihood"):
         open_subject("http://127.0.0.1:9/v1#m").nll([chat])
+
+
+def test_a_query_is_refused_and_not_told():
+    # The SDK would ask for /v1?key=s3cretchat/completions.
+    with pytest.raises(InputError, match=r"^http://127\.0\.0\.1:9/v1#m: leave out") as error:
+        open_subject("http://127.0.0.1:9/v1?key=s3cret#m")
+    assert "s3cret" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("http://h/v1?key=s3cret#m", "http://h/v1#m"),
+        ("https://u:s3cret@h:8/v1?a=s3cret&b#m?n@o", "https://h:8/v1#m?n@o"),
+        ("https://s3cret@h", "https://h"),
+        ("http://h:8000/v1#a/b@c", "http://h:8000/v1#a/b@c"),
+        ("runs/what?key=1", "runs/what?key=1"),
+        ("owner/name@main", "owner/name@main"),
+    ],
+)
+def test_what_is_shown_of_a_model(text, shown):
+    assert shown_model(text) == shown
 
 
 @pytest.mark.parametrize(
