@@ -167,14 +167,14 @@ def _format(ref: ModelRef, adapter: str, dtype: str) -> str:
         which = (
             f"its base is stored as {kind}" if dtype == "auto" else f'there is no dtype "{kind}"'
         )
-        raise InputError(f"{adapter}: {which}; name one: --dtype {' or '.join(_MOST_LOST)}.")
+        raise InputError(f"{adapter}: {which}; name one: --dtype float32, or --dtype bfloat16.")
     return kind
 
 
 def _not_the_same(adapter: str, merged: Merged) -> InputError:
     text = (
-        f"{merged.lost:.2%} of what the adapter changes is lost, at most {merged.tolerance:.2%} may "
-        f"be (or less than {merged.floor:.0e} nats per token; it is {merged.kl:.1e})"
+        f"{merged.lost:.2%} of what the adapter changes is lost, at most {merged.tolerance:.2%} "
+        f"may be (or less than {merged.floor:.0e} nats per token; it is {merged.kl:.1e})"
     )
     if not math.isfinite(merged.kl):
         text = f"some weights do not fit into {merged.dtype}"

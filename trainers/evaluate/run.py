@@ -15,11 +15,9 @@ from trainers.evaluate.general import Forgetting, forgetting, general_tasks
 from trainers.evaluate.loading import template_of
 from trainers.evaluate.outcome import Outcome, outcome_of
 from trainers.evaluate.subject import Subject, check_subject, open_subject, shown_model, silent
-from trainers.models import ModelRef, read_json, resolve
+from trainers.models import RUN_FILE, ModelRef, read_json, recorded_base, resolve
 
 __all__ = ["Evaluation", "measure", "run_tasks"]
-
-_RUN_FILE = "run.json"
 
 
 @dataclass(frozen=True)
@@ -139,14 +137,15 @@ def _checked_base(ref: ModelRef, base: ModelRef, template: str) -> str:
 
 def _trained_from(ref: ModelRef) -> ModelRef | None:
     """Returns the base that a trained folder's run.json names, if it is still there."""
-    path = Path(ref.path) / _RUN_FILE
+    path = Path(ref.path) / RUN_FILE
     if ref.kind != "folder" or not path.is_file():
         return None
-    given = read_json(path).get("model", {}).get("base")
+    model = read_json(path).get("model", {})
+    given = model.get("base")
     if not given:
         return None
     try:
-        return resolve(str(given))
+        return recorded_base(Path(ref.path), model)
     except InputError:
         warnings.warn(
             f"{path}: its base, {given}, is not there; --base MODEL says where it is now.",

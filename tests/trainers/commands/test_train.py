@@ -65,7 +65,7 @@ def test_settings_of_a_file_hold_unless_an_option_says_otherwise(
         (["sft", "DATA", "-o", "OUT", "--steps", "many"], '--steps: "many" is not a whole number'),
         (["sft", "DATA", "-o", "OUT", "--lora-r", "0"], "--lora-r: must be a whole number"),
         (["sft", "DATA", "-o", "OUT", "--held-out", "1.5"], "a share lies between 0 and 1"),
-        (["sft", "DATA", "-o", "OUT", "--fields", "x"], "write instruction=question"),
+        (["sft", "DATA", "-o", "OUT", "--fields", "x"], "is not of the form instruction=question"),
         (["sft", "DATA", "-o", "OUT", "--settings", "absent.yaml"], "absent.yaml: cannot be read"),
         (["sft", "DATA"], "-o/--out is missing"),
         (["stf", "DATA", "-o", "OUT"], "stf"),
