@@ -51,7 +51,6 @@ def quick(words):
         "train": "" if "merge" in words else "--steps 1",
         "eval": "--limit 2 --no-general --max-new-tokens 16",
         "chat": "--max-new-tokens 8",
-        "compare": "--limit 2 --max-new-tokens 4 --results",
     }
     return more.get(words[0], "").split()
 
@@ -65,6 +64,9 @@ def test_the_commands_work_in_their_order(tmp_path):
     shutil.copytree(ROOT / "pipelines/held_out", tmp_path / "pipelines/held_out")
     assert len(commands()) >= 13
     for line in commands():
+        if line.startswith("datakit compare "):
+            # It waits for a person to rate; tests/trainers/commands has it.
+            continue
         # `make demo` made that version; here `run` has made another.
         line = line.replace("sql_demo@latest", "mydata@latest")
         words = re.findall(r"'[^']*'|\S+", line)[1:]
