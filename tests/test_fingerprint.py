@@ -5,12 +5,12 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from running.steps import unlisted
 
 from datakit.fingerprint import EXCLUDED, file_sha256, identity, made_id, source_id
 from datakit.llm.teacher import Teacher
 from datakit.record import Record, digest
 from datakit.step import FilePath, FileRef
+from tests.running.steps import unlisted
 
 
 class Colour(enum.Enum):

@@ -11,12 +11,12 @@ import time
 from pathlib import Path
 
 import pytest
-from loopback import Fault, Plan, serve, spawn
 
 from datakit import api
 from datakit.errors import BudgetError, ProviderError
 from datakit.llm.log import ResponseLog
 from datakit.store import Store
+from tests.loopback import Fault, Plan, serve, spawn
 
 CONCURRENCY = 4
 # Refused, cut short and broken answers are a part of the data; a 429 is not.

@@ -12,9 +12,9 @@ import time
 
 import pytest
 import yaml
-from loopback import Plan, serve
 
 from datakit.errors import HIDDEN
+from tests.loopback import Plan, serve
 
 ROWS = [
     {"instruction": "Name a river in Germany.", "input": "", "output": "The Rhine.", "id": "one"},

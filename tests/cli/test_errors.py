@@ -13,9 +13,9 @@ from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 import pytest
-from loopback import Plan, serve
 
 from datakit.errors import visible
+from tests.loopback import Plan, serve
 
 ROW = '{"instruction": "Name a river.", "input": "", "output": "The Rhine."}\n'
 CLEAN = "name: clean\nsource: data.jsonl\nsteps:\n  - filter.length: {min_chars: 2}\n"

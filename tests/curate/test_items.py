@@ -3,9 +3,9 @@ from collections import Counter
 
 import pytest
 
-from curate.sheets import NAMES, asked, pairs
 from datakit.curate import make_pairs, read_pairs, write_pairs
 from datakit.errors import InputError
+from tests.curate.sheets import NAMES, asked, pairs
 
 
 def test_the_same_seed_gives_the_same_pairs_and_another_one_others():

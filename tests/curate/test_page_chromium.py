@@ -3,10 +3,10 @@
 import time
 
 import pytest
-from report.browser import MISSING, Browser
 
-from curate.sheets import NAMES, sheet_and_log
 from datakit.curate import AnswerLog, PairSheet, RatingServer, make_pairs
+from tests.curate.sheets import NAMES, sheet_and_log
+from tests.report.browser import MISSING, Browser
 
 pytestmark = [
     pytest.mark.browser,

@@ -4,9 +4,9 @@ from fractions import Fraction
 
 import pytest
 
-from curate.sheets import NAMES, pairs
 from datakit.curate import Answer, win_rate
 from datakit.curate.rate import _Z, score_interval, sign_test
+from tests.curate.sheets import NAMES, pairs
 
 
 def wilson(wins, n):

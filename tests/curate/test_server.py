@@ -9,9 +9,9 @@ import time
 
 import pytest
 
-from curate.sheets import NAMES, Client, pairs, sheet_and_log
 from datakit.curate import Answer, PairSheet, RatingServer, read_answers
 from datakit.curate.server import MAX_BODY
+from tests.curate.sheets import NAMES, Client, pairs, sheet_and_log
 
 
 @pytest.fixture
@@ -334,7 +334,7 @@ def test_closing_does_not_wait_for_an_open_connection(tmp_path):
 KILLED = """
 import sys
 from pathlib import Path
-from curate.sheets import sheet_and_log
+from tests.curate.sheets import sheet_and_log
 from datakit.curate import RatingServer
 sheet, log = sheet_and_log(Path(sys.argv[1]))
 server = RatingServer(sheet, log)

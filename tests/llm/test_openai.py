@@ -3,11 +3,11 @@ import logging
 import random
 
 import pytest
-from loopback import Fault, Plan, answer, serve
 
 from datakit.errors import MissingKeyError, ProviderError, RequestError
 from datakit.llm.openai import OpenAI
 from datakit.llm.request import Request
+from tests.loopback import Fault, Plan, answer, serve
 
 KEY = "sk-very-secret-0123456789abcdef"
 CHAT = Request(messages=({"role": "user", "content": "Say something."},), seed=7)
@@ -142,7 +142,7 @@ def test_retry_after_is_honoured(monkeypatch):
         waits.append(seconds)
 
     monkeypatch.setattr("openai._base_client.anyio.sleep", sleep)
-    monkeypatch.setattr("loopback._RETRY_AFTER", {"Retry-After": "7"})
+    monkeypatch.setattr("tests.loopback._RETRY_AFTER", {"Retry-After": "7"})
     with serve(Plan([Fault("rate_limit", times=1)])) as server:
         send(server, CHAT)
     assert waits == [7.0]

@@ -1,5 +1,5 @@
 from datakit.report.collect import collect
-from report.versions import drop, grown, made, row, seed, write_version
+from tests.report.versions import drop, grown, made, row, seed, write_version
 
 
 def test_lengths_are_those_of_the_kept(tmp_path):

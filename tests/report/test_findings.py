@@ -1,7 +1,7 @@
 from datakit.report.about import About, percent
 from datakit.report.collect import collect
 from datakit.report.findings import LOOK, find, unmeasured
-from report.versions import TEACHER, drop, grown, made, row, seed, write_version
+from tests.report.versions import TEACHER, drop, grown, made, row, seed, write_version
 
 
 def findings(version):

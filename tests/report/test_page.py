@@ -12,7 +12,7 @@ import yaml
 
 from datakit.report import card, render
 from datakit.report.card import hub_license
-from report.versions import ATTACKS, TEACHER, drop, grown, hostile, row, seed, write_version
+from tests.report.versions import ATTACKS, TEACHER, drop, grown, hostile, row, seed, write_version
 
 VOID = {"meta", "br", "hr", "input", "col", "wbr"}
 

@@ -3,8 +3,8 @@
 import pytest
 
 from datakit.report import render
-from report.browser import MISSING, Browser
-from report.versions import ATTACKS, drop, grown, hostile, made, row, seed, write_version
+from tests.report.browser import MISSING, Browser
+from tests.report.versions import ATTACKS, drop, grown, hostile, made, row, seed, write_version
 
 pytestmark = [
     pytest.mark.browser,

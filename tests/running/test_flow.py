@@ -11,7 +11,7 @@ from datakit.running.flow import Flow
 from datakit.running.ledger import LedgerError
 from datakit.running.local import LocalEngine, StepFailedError
 from datakit.steps.revise.normalize import Normalize
-from running.steps import Made, Measure, Selects, Short, Shout, Twins
+from tests.running.steps import Made, Measure, Selects, Short, Shout, Twins
 
 SEEDS = [Record(f"q{n}", output=text, id=f"s{n}") for n, text in enumerate(["A", "bb", "A", "ccc"])]
 BOOKS = {"step": "test.made", "parents": ["s0"], "model": "m", "prompt_hash": "ab", "cost": "0.1"}

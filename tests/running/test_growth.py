@@ -24,7 +24,7 @@ from datakit.running.local import LocalEngine, StepFailedError
 from datakit.running.pipeline import Pipeline
 from datakit.step import FileRef
 from datakit.steps.source.jsonl import JsonLines
-from running.steps import Short, Twins, unlisted
+from tests.running.steps import Short, Twins, unlisted
 
 SEEDS = [Record(f"q{n}", output=f"a{n}", id=f"s{n}", meta={"license": "CC0-1.0"}) for n in range(4)]
 PRICE = Price(Decimal(3), Decimal(3))

@@ -13,7 +13,7 @@ from datakit.errors import InputError
 from datakit.outcome import Drop
 from datakit.record import Record
 from datakit.running.local import LocalEngine, StepFailedError
-from running.steps import (
+from tests.running.steps import (
     Dies,
     Measure,
     Opens,

@@ -3,7 +3,6 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from loopback import serve
 
 from datakit import api
 from datakit.llm.teacher import Teacher
@@ -15,7 +14,8 @@ from datakit.step import FileRef
 from datakit.steps.filter.length import Length
 from datakit.steps.generate.self_instruct import SelfInstruct
 from datakit.steps.source.jsonl import JsonLines
-from running.steps import Short, unlisted
+from tests.loopback import serve
+from tests.running.steps import Short, unlisted
 
 SEEDS = [
     Record(f"Name thing {n}.", output="It is a boat, of course.", id=f"s{n}") for n in range(9)

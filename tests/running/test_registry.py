@@ -6,7 +6,6 @@ from contextlib import closing
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from loopback import Fault, Plan, serve
 
 from datakit import api, registry
 from datakit.errors import InputError
@@ -16,6 +15,7 @@ from datakit.running.flow import Flow
 from datakit.running.local import LocalEngine
 from datakit.running.pipeline import Pipeline
 from datakit.step import StepError, verb_of
+from tests.loopback import Fault, Plan, serve
 
 FIELDS = ("instruction", "input", "output")
 SQL = [

@@ -50,8 +50,7 @@ def test_the_same_text_gives_the_same_rows(schema, number):
 
 def test_the_rows_do_not_depend_on_the_process():
     program = (
-        "import sys; sys.path.insert(0, 'tests/sqlite')\n"
-        "import test_variants as t\nprint([t.rows_of(s, n) for s in (t.SHOP, t.BARE) "
+        "import tests.sqlite.test_variants as t\nprint([t.rows_of(s, n) for s in (t.SHOP, t.BARE) "
         "for n in range(4)])"
     )
     root = pathlib.Path(__file__).parents[2]

@@ -8,7 +8,7 @@ import pytest
 from datakit.errors import StoreError
 from datakit.store import Store
 from datakit.store.store import is_reference
-from store.making import drafted, published, record
+from tests.store.making import drafted, published, record
 
 KEPT = [record("a"), record("b", parents=["a"])]
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from datakit.errors import StoreError
 from datakit.record import Record
 from datakit.store import Store, Version
-from store.making import published, record
+from tests.store.making import published, record
 
 KEPT = [record("aaaa"), record("aabb", parents=["aaaa", "gone"]), record("cc", parents=["aabb"])]
 GONE = [record("gone", "x"), record("dead", "y", parents=["gone"])]

@@ -5,11 +5,7 @@ from pathlib import Path
 
 import pytest
 
-# This folder is named like the package that it tests, and `loopback` is beside it.
 TESTS = Path(__file__).resolve().parents[1]
-for place in (TESTS, TESTS.parent):
-    if str(place) not in sys.path:
-        sys.path.insert(0, str(place))
 
 # Said by libraries to each other; they are no concern of these tests.
 QUIET = ("ignore::FutureWarning:transformers", "ignore::FutureWarning:peft")

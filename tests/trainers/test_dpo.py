@@ -10,10 +10,10 @@ pytest.importorskip("torch")
 pytest.importorskip("trl")
 
 import torch
-from preference_pairs import FEW, built, files, records, trained
 
 from datakit.errors import InputError
 from datakit.step import StepError
+from tests.trainers.preference_pairs import FEW, built, files, records, trained
 from trainers import models
 from trainers.dpo import DPO
 from trainers.examples import pairs

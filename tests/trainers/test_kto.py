@@ -5,10 +5,9 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("trl")
 
-from preference_pairs import FEW, built, files, records, trained
-
 from datakit.record import Record
 from datakit.step import StepError
+from tests.trainers.preference_pairs import FEW, built, files, records, trained
 from trainers import models
 from trainers.examples import labelled
 from trainers.gate_pairs import answered, check_labelled

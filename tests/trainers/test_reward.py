@@ -8,10 +8,10 @@ pytest.importorskip("torch")
 pytest.importorskip("trl")
 
 import torch
-from preference_pairs import FEW, built, records, trained
 from safetensors import safe_open
 
 from datakit.errors import InputError
+from tests.trainers.preference_pairs import FEW, built, records, trained
 from trainers import models
 from trainers.dpo import DPO
 from trainers.examples import pairs

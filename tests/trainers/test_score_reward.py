@@ -16,8 +16,7 @@ from datakit.step import Resources, StepError
 
 pytest.importorskip("trl")
 
-from preference_pairs import FEW, records, trained
-
+from tests.trainers.preference_pairs import FEW, records, trained
 from trainers.reward import Reward
 from trainers.score_reward import RewardScore
 

@@ -11,10 +11,10 @@ import sys
 import time
 
 import pytest
-from loopback import Fault, Plan, serve
 
 from datakit.cli.main import main
 from datakit.errors import InputError, ProviderError
+from tests.loopback import Fault, Plan, serve
 from trainers.commands.chat import Conversation, open_talker
 from trainers.models import resolve
 

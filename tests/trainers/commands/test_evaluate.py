@@ -6,10 +6,10 @@ import shutil
 from dataclasses import dataclass
 
 import pytest
-from loopback import serve
 
 from datakit.cli.main import common
 from datakit.errors import DatakitError, DatakitWarning
+from tests.loopback import serve
 from trainers.commands.evaluate import evaluate
 from trainers.evaluate.run import measure
 

@@ -3,9 +3,9 @@
 import json
 
 import pytest
-from fakes import Fake
 
 from datakit.errors import RecordError
+from tests.trainers.evaluate.fakes import Fake
 from trainers.evaluate import TaskOptions
 from trainers.evaluate.choice import Choice, Question, open_task, question_of
 

@@ -4,8 +4,7 @@ import json
 from collections import Counter
 from importlib.resources import files
 
-from fakes import Fake
-
+from tests.trainers.evaluate.fakes import Fake
 from trainers.evaluate.general import forgetting, general_tasks
 from trainers.evaluate.outcome import outcome_of
 

@@ -1,7 +1,6 @@
 """Exact and numeric answers."""
 
-from fakes import Fake
-
+from tests.trainers.evaluate.fakes import Fake
 from trainers.evaluate import TaskOptions
 from trainers.evaluate.match import Match, open_task
 from trainers.examples import Chat

@@ -3,8 +3,8 @@
 import math
 
 import pytest
-from fakes import Fake
 
+from tests.trainers.evaluate.fakes import Fake
 from trainers.evaluate.outcome import scores_of
 from trainers.evaluate.perplexity import Perplexity
 from trainers.examples import Chat

@@ -1,8 +1,8 @@
 """Held-out pairs: which answer is likelier, by hand."""
 
 import pytest
-from fakes import Fake
 
+from tests.trainers.evaluate.fakes import Fake
 from trainers.evaluate.preference import Preference
 from trainers.examples import Pair
 

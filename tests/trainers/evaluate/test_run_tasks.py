@@ -1,8 +1,8 @@
 """Tasks run on a model and on its base."""
 
 import pytest
-from fakes import Fake
 
+from tests.trainers.evaluate.fakes import Fake
 from trainers.evaluate import Items
 from trainers.evaluate.outcome import lift_of, scores_of
 from trainers.evaluate.perplexity import Perplexity

@@ -3,9 +3,9 @@
 import json
 
 import pytest
-from loopback import Fault, Plan, serve
 
 from datakit.errors import DatakitWarning, InputError, ProviderError
+from tests.loopback import Fault, Plan, serve
 from trainers.evaluate.subject import open_subject, shown_model
 from trainers.examples import Chat
 
@@ -118,7 +118,9 @@ def test_which_model_is_meant_must_be_known(monkeypatch, models, says):
         if models:
             data = [{"id": name, "object": "model"} for name in models]
             page = json.dumps({"object": "list", "data": data}).encode()
-            monkeypatch.setattr("loopback._Handler.do_GET", lambda self: self._send(200, page))
+            monkeypatch.setattr(
+                "tests.loopback._Handler.do_GET", lambda self: self._send(200, page)
+            )
         with pytest.raises(InputError, match=says):
             open_subject(server.url)
 
@@ -126,6 +128,6 @@ def test_which_model_is_meant_must_be_known(monkeypatch, models, says):
 def test_the_only_model_needs_no_name(monkeypatch):
     page = b'{"object": "list", "data": [{"id": "only", "object": "model"}]}'
     with serve() as server:
-        monkeypatch.setattr("loopback._Handler.do_GET", lambda self: self._send(200, page))
+        monkeypatch.setattr("tests.loopback._Handler.do_GET", lambda self: self._send(200, page))
         open_subject(f"{server.url}/").generate(PROMPTS[:1])
         assert server.answered()[0]["sent"]["model"] == "only"

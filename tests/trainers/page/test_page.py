@@ -8,8 +8,8 @@ import re
 from html.parser import HTMLParser
 
 import pytest
-from report.browser import MISSING, Browser
 
+from tests.report.browser import MISSING, Browser
 from trainers.page.page import render
 
 VOID = {"meta", "br", "hr", "input", "col", "wbr"}

@@ -79,7 +79,7 @@ KILLED = """
 import os, signal, sys
 from trainers.running.launch import Ear, fit
 sys.path.insert(0, {tests!r})
-from test_launch import QUICK, RECORDS
+from tests.trainers.running.test_launch import QUICK, RECORDS
 def progress(text, last):
     if text.startswith("step {step}/"):
         os.kill(os.getpid(), signal.SIGKILL)
@@ -92,7 +92,7 @@ def test_a_killed_training_goes_on_to_the_same_adapter(step, tmp_path, tiny_mode
     reference = trained(tmp_path / "whole", tiny_model_dir)
     out = tmp_path / "killed"
     code = KILLED.format(
-        step=step, tests=str(Path(__file__).parent), model=str(tiny_model_dir), out=str(out)
+        step=step, tests=str(Path(__file__).parents[3]), model=str(tiny_model_dir), out=str(out)
     )
     done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True)
     assert done.returncode == -signal.SIGKILL, done.stderr[-2000:]
@@ -141,7 +141,7 @@ def test_a_training_killed_at_any_moment_goes_on_to_the_same_adapter(
     reference = trained(tmp_path / "whole", tiny_model_dir)
     out = tmp_path / "killed"
     code = KILLED.format(
-        step=99, tests=str(Path(__file__).parent), model=str(tiny_model_dir), out=str(out)
+        step=99, tests=str(Path(__file__).parents[3]), model=str(tiny_model_dir), out=str(out)
     )
     process = subprocess.Popen(
         [sys.executable, "-W", "ignore", "-c", code], stderr=subprocess.DEVNULL

@@ -6,8 +6,8 @@ pytest.importorskip("torch")
 pytest.importorskip("trl")
 
 import torch
-from preference_pairs import FEW, built, records, trained
 
+from tests.trainers.preference_pairs import FEW, built, records, trained
 from trainers import models
 from trainers.dpo import DPO
 from trainers.examples import pairs
