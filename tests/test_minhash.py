@@ -120,7 +120,7 @@ def test_equal_short_texts_are_pairs_and_others_are_not():
     }
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(0, 1000))
 def test_the_mask_changes_no_result(seed):
     texts = corpus(seed, families=6, size=6)

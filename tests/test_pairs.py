@@ -2,7 +2,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from datakit.errors import InputError
@@ -62,7 +62,6 @@ def test_thin_compares_equal_rows_once():
     assert thin([], find) == {}
 
 
-@settings(deadline=None)
 @given(st.integers(1, 40), st.integers(1, 9), st.integers(0, 5), st.integers(1, 2))
 def test_cosine_pairs_are_all_pairs(n, block, seed, fields):
     rng = np.random.default_rng(seed)

@@ -120,7 +120,7 @@ OWN = [n for n in registry.names() if registry.find(n).__module__.startswith("da
 
 
 @pytest.mark.parametrize("name", OWN)
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_every_step(name, file, data):
     cls = registry.find(name)
@@ -128,7 +128,7 @@ def test_every_step(name, file, data):
     returns(pipeline(step, file))
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_teachers(file, data):
     fields = data.draw(things(Teacher, file))

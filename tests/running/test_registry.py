@@ -191,9 +191,7 @@ def test_the_ledger_holds_for_every_step(heavy, tmp_path_factory):
     )
     engine = Watching()
 
-    @settings(
-        max_examples=40 if heavy else 120, deadline=None, suppress_health_check=list(HealthCheck)
-    )
+    @settings(max_examples=40 if heavy else 120, suppress_health_check=list(HealthCheck))
     @given(pipelines, st.lists(rows, min_size=1, max_size=12), st.booleans())
     def holds(steps, given_rows, twice):
         raw = given_rows * (2 if twice else 1)
@@ -229,7 +227,7 @@ def test_the_ledger_holds_around_a_teacher(tmp_path_factory):
     count = iter(range(10**6))
     ended = []
 
-    @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=25, suppress_health_check=list(HealthCheck))
     @given(around, around, st.lists(rows, min_size=1, max_size=8), st.booleans(), st.integers(0, 9))
     def holds(before, after, given_rows, include, random_seed):
         folder = tmp / str(next(count))
