@@ -10,10 +10,19 @@ from datakit.files import shown_path
 from datakit.fingerprint import source_id
 from datakit.record import Record
 from datakit.rows import Problems, Row, plain_row, read_rows
-from datakit.shapes import ShapeError, shaped
+from datakit.shapes import ShapeError, likely, shaped
 from datakit.strict import kind_of, parse_object
 
-__all__ = ["identified", "parse_object", "plain_row", "read_records", "read_rows"]
+__all__ = ["Absent", "identified", "parse_object", "plain_row", "read_records", "read_rows"]
+
+
+class Absent(str):
+    """The empty output of a record whose line has no such key; any other empty one is a `str`.
+
+    It is written as an empty text, so that it does not outlast a file.
+    """
+
+    __slots__ = ()
 
 
 def _record(row: dict[str, Any], where: str, fields: Mapping[str, str], answers: bool) -> Record:
@@ -42,7 +51,7 @@ def _record(row: dict[str, Any], where: str, fields: Mapping[str, str], answers:
     if wrong:
         raise RecordError(wrong)
     own = row.pop("id", "")
-    record = Record.from_json(row)
+    record = Record.from_json({"output": Absent(), **row})
     if isinstance(own, str):
         return record.replace(id=own)
     return record.with_meta(source_id=own)
@@ -114,13 +123,15 @@ def identified(
     problems = Problems()
     counts: dict[str, int] = {}
     taken: set[str] = set()
-    found = False
+    found = hinted = False
     for where, row in _until_wrong(rows, problems):
         found = True
         try:
             record = _record(row, where, fields or {}, answers)
         except RecordError as error:
-            problems.add(error)
+            # Once is enough: the lines of a file have the same keys.
+            problems.add(error if hinted else _with_hint(error, row, fields or {}))
+            hinted = True
             continue
         if not record.id or record.id in taken:
             old = {"source_id": record.id} if record.id else {}
@@ -130,6 +141,20 @@ def identified(
     problems.raise_if_any()
     if not found:
         raise RecordError(f"{shown_path(path)}: there are no records in it.")
+
+
+def _with_hint(
+    error: RecordError, row: Mapping[str, Any], fields: Mapping[str, str]
+) -> RecordError:
+    """Returns the mistake of a line, with the names of keys that our fields probably have there."""
+    lacking = [key for key in ("instruction", "output") if key not in row and key not in fields]
+    names = likely(row, lacking)
+    if not any(f'"{key}" is missing' in str(error) for key in names):
+        return error
+    given = ",".join(f"{ours}={theirs}" for ours, theirs in {**fields, **names}.items())
+    first, *rest = error.problems
+    text = f"Say what its keys mean: --fields {given}; in a pipeline, `fields` of the source."
+    return RecordError([f"{first} {text}", *rest])
 
 
 def _free_id(record: Record, taken: set[str], counts: dict[str, int]) -> str:

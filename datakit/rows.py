@@ -23,6 +23,19 @@ __all__ = ["MAX_LINE", "Problems", "Row", "plain_row", "read_rows"]
 MAX_LINE = 16 * 2**20
 _SHOWN = 10
 _BOM_16 = (b"\xff\xfe", b"\xfe\xff")
+# How files of other kinds begin, and what to do with them.
+_KINDS = {
+    b"\x1f\x8b": "is packed with gzip. Let its name end in .gz, such as data.jsonl.gz",
+    b"\x28\xb5\x2f\xfd": "is packed with Zstandard. Let its name end in .zst",
+    b"PAR1": "is Parquet. Let its name end in .parquet",
+    b"\x89PNG": "is a picture, not text",
+    b"%PDF": "is a PDF, not text",
+    b"PK\x03\x04": "is a ZIP archive or an Excel sheet. Unpack it, or save it as CSV",
+}
+# Control characters that no text has in its first line.
+_CONTROLS = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
+_CODES = re.compile(rb"[\s -~]")
+_HEAD = 1024
 
 Row = tuple[str, dict[str, Any]]
 
@@ -66,8 +79,7 @@ def _lines(path: str) -> Iterator[tuple[int, bytes]]:
                 return
             number += 1
             if number == 1:
-                if line.startswith(_BOM_16) or b"\0" in line[:2]:
-                    raise RecordError(f"{shown}:1: the file is UTF-16. Save it as UTF-8.")
+                _check_text(line, f"{shown}:1")
                 line = line.removeprefix(b"\xef\xbb\xbf")
             if len(line) > MAX_LINE:
                 raise RecordError(
@@ -75,6 +87,38 @@ def _lines(path: str) -> Iterator[tuple[int, bytes]]:
                     "Is a newline missing between records?"
                 )
             yield number, line
+
+
+def _check_text(raw: bytes, where: str) -> None:
+    """Refuses what is no text in UTF-8 by how it begins."""
+    head = raw[:_HEAD]
+    kind = next((text for mark, text in _KINDS.items() if head.startswith(mark)), None)
+    if kind is not None:
+        raise RecordError(f"{where}: the file {kind}.")
+    if head.startswith(_BOM_16) or _is_utf_16(head):
+        raise RecordError(f"{where}: the file is UTF-16. Save it as UTF-8.")
+    if b"\0" in head or (_CONTROLS.search(head) and not _is_utf_8(head)):
+        raise RecordError(
+            f"{where}: the file is not text. Data are JSONL, JSON, CSV or Parquet (.parquet)."
+        )
+
+
+def _is_utf_16(head: bytes) -> bool:
+    """Returns whether bytes begin as an ASCII text in UTF-16 does that has no mark."""
+    pairs = [head[at : at + 2] for at in range(0, min(len(head) - 1, 8), 2)]
+    for one, other in ((0, 1), (1, 0)):
+        if pairs and all(not each[one] and _CODES.match(each, other) for each in pairs):
+            return True
+    return False
+
+
+def _is_utf_8(head: bytes) -> bool:
+    try:
+        head.decode()
+    except UnicodeDecodeError as error:
+        # Only its last character, of at most four bytes, may be cut.
+        return error.start > _HEAD - 4
+    return True
 
 
 def read_rows(path: str) -> Iterator[Row]:
@@ -123,8 +167,7 @@ def _json(path: str) -> Iterator[Row]:
             raw = file.read().removeprefix(b"\xef\xbb\xbf")
         except Exception as error:  # as in _lines
             raise RecordError(f"{shown}: the file is damaged: {error}.") from None
-    if raw.startswith(_BOM_16) or b"\0" in raw[:2]:
-        raise RecordError(f"{shown}: the file is UTF-16. Save it as UTF-8.")
+    _check_text(raw, shown)
     if not raw.strip():
         return
     value = parse(decode(raw, shown), shown, one_line=False)

@@ -22,7 +22,7 @@ from typing import Any
 
 from datakit.strict import kind_of
 
-__all__ = ["ROLES", "SHAPES", "Shape", "ShapeError", "dialogue", "shaped", "turns"]
+__all__ = ["ROLES", "SHAPES", "Shape", "ShapeError", "dialogue", "likely", "shaped", "turns"]
 
 Row = Mapping[str, Any]
 Turn = dict[str, Any]
@@ -32,6 +32,12 @@ Reader = Callable[[Row], Fields]
 # How other tools call the roles; any other name (tool, function_call) stays as it is.
 ROLES = {"human": "user", "prompter": "user", "gpt": "assistant", "chatgpt": "assistant"}
 _OURS = ("instruction", "input", "output", "system", "rejected")
+# Names that others give to our fields, the surest first. They are only proposed: what they hold is
+# not certain enough to take it for a question or an answer.
+_LIKELY = {
+    "instruction": ("question", "prompt", "query", "problem", "task", "user", "input"),
+    "output": ("answer", "response", "completion", "solution", "reply", "target", "assistant"),
+}
 
 
 class ShapeError(ValueError):
@@ -98,6 +104,21 @@ def _gives_way(key: str, value: object, taken: Fields) -> bool:
     if key not in _OURS or value is None:
         return False
     return not isinstance(value, str) or (value != "" and taken.get(key, value) != value)
+
+
+def likely(row: Row, lacking: Collection[str] = tuple(_LIKELY)) -> dict[str, str]:
+    """Returns our fields to the keys of a line that probably hold them, as `--fields` takes them.
+
+    Args:
+        row: A line.
+        lacking: The fields that it does not have: `instruction`, `output`.
+    """
+    texts = (key for key, value in row.items() if isinstance(value, str) and value.strip())
+    names = {key.casefold(): key for key in texts}
+    found = {
+        ours: next((names[each] for each in _LIKELY[ours] if each in names), "") for ours in lacking
+    }
+    return {ours: theirs for ours, theirs in found.items() if theirs}
 
 
 def turns(value: object, key: str) -> list[Turn]:

@@ -2,6 +2,7 @@ import bz2
 import gzip
 import io
 import json
+import pickle
 import sys
 import warnings
 from datetime import UTC, date, datetime
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from datakit import rows as rows_module
 from datakit.errors import InputError, RecordError
 from datakit.fingerprint import source_id
-from datakit.reading import identified, parse_object, plain_row, read_records, read_rows
+from datakit.reading import Absent, identified, parse_object, plain_row, read_records, read_rows
 from datakit.record import Record
 
 ROWS = [
@@ -319,7 +320,7 @@ def test_longest_line(tmp_path, monkeypatch):
 
 def test_an_unknown_ending_is_jsonl(tmp_path):
     (tmp_path / "a.bz2").write_bytes(bz2.compress(jsonl(ROWS)))
-    with pytest.raises(RecordError, match=r"a\.bz2:1: not UTF-8"):
+    with pytest.raises(RecordError, match=r"a\.bz2:1: the file is not text"):
         list(read_rows(str(tmp_path / "a.bz2")))
 
 
@@ -362,3 +363,80 @@ def test_files_are_closed(name, tmp_path):
         warnings.simplefilter("always")
         list(read_rows(str(path)))
     assert [str(each.message) for each in seen if each.category is ResourceWarning] == []
+
+
+NOT_TEXT = [
+    (
+        "a.jsonl",
+        b"\0" * 40,
+        "a.jsonl:1: the file is not text. Data are JSONL, JSON, CSV or",
+    ),
+    ("a.jsonl", b"\0\x17\xff{\x02", "a.jsonl:1: the file is not text."),
+    ("a.jsonl", b"GGUF\3\0\0\0\x10\1\0\0", "a.jsonl:1: the file is not text."),
+    ("a.json", b"\xff\xd8\xff\xe0\0\x10JFIF\0", "a.json: the file is not text."),
+    ("a.csv", b"\x8a\x01\x03\xf0\n", "a.csv:1: the file is not text."),
+    ("a.jsonl", b"PAR1\x15\4", "a.jsonl:1: the file is Parquet. Let its name end in .parquet."),
+    ("a.jsonl", gzip.compress(b"{}"), "a.jsonl:1: the file is packed with gzip. Let its name end"),
+    ("a.csv", b"PK\3\4\x14\0", "a.csv:1: the file is a ZIP archive or an Excel sheet."),
+    # Text all the same: another encoding, a slip in one record, a character that is cut.
+    ("a.jsonl", '[{"a": "ö"}]'.encode("utf-16-le"), "a.jsonl:1: the file is UTF-16."),
+    ("a.jsonl", b"\x01\xe9 \n", "a.jsonl:1: the file is not text."),
+    ("a.csv", "a,b\n".encode("utf-16-be"), "a.csv:1: the file is UTF-16."),
+    ("a.jsonl", '{"a": "é"}'.encode("latin-1"), "a.jsonl:1: not UTF-8 (byte 0xe9"),
+    ("a.jsonl", b'{"a": "\x01"}', "a.jsonl:1:8: not JSON: a line break or tab"),
+    ("a.jsonl", b'{"a": "\x01' + "河".encode() * 400, "a.jsonl:1:8: not JSON: a line break or tab"),
+]
+
+
+@pytest.mark.parametrize(("name", "raw", "message"), NOT_TEXT, ids=map(str, range(len(NOT_TEXT))))
+def test_what_is_no_text_is_called_so(name, raw, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / name).write_bytes(raw)
+    with pytest.raises(RecordError) as caught:
+        list(read_rows(name))
+    assert str(caught.value).startswith(message)
+
+
+def test_a_missing_output_is_told_from_an_empty_one():
+    lines = [{"instruction": "x"}, {"instruction": "y", "output": ""}]
+    missing, empty = identified([(f"f:{at}", row) for at, row in enumerate(lines)], "f")
+    assert isinstance(missing.output, Absent) and missing.output == ""
+    assert type(empty.output) is str
+    # It is written as any other, and has the same id.
+    assert json.loads(missing.to_line())["output"] == ""
+    assert missing.content_hash == missing.replace(output="").content_hash
+    assert isinstance(pickle.loads(pickle.dumps(missing)).output, Absent)
+
+
+@pytest.mark.parametrize(
+    ("row", "options", "says"),
+    [
+        (
+            {"question": "x", "answer": "y"},
+            {},
+            "Say what its keys mean: --fields instruction=question,output=answer; in a pipeline",
+        ),
+        ({"Prompt": "x", "response": "y"}, {}, "--fields instruction=Prompt,output=response;"),
+        ({"problem": "x", "output": "y"}, {}, "--fields instruction=problem;"),
+        ({"q": "x", "answer": "y"}, {}, None),
+        ({"question": 3, "answer": "y"}, {}, None),
+        (
+            {"instruction": "x", "answer": "y"},
+            {"answers": True},
+            '"output" is missing. A seed needs instruction and output (input may be empty). Say '
+            "what its keys mean: --fields output=answer;",
+        ),
+        (
+            {"question": "x", "answer": "y", "context": "z"},
+            {"fields": {"input": "context"}},
+            "--fields input=context,instruction=question,output=answer;",
+        ),
+        ({"instruction": 3, "answer": "y"}, {}, None),
+    ],
+)
+def test_the_names_of_keys_are_proposed_once(row, options, says):
+    with pytest.raises(RecordError) as caught:
+        list(identified([("f:1", row), ("f:2", row)], "f", **options))
+    first, *rest = caught.value.problems
+    assert (says or "") in first and ("--fields" in first) == (says is not None)
+    assert not any("--fields" in each for each in rest)

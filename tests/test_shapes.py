@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from datakit.errors import RecordError
 from datakit.reading import identified, read_records
-from datakit.shapes import SHAPES, ShapeError, shaped
+from datakit.shapes import SHAPES, ShapeError, likely, shaped
 
 
 def said(*texts, start="user"):
@@ -356,3 +356,12 @@ def test_any_line_is_a_record_or_a_plain_mistake(row):
 def test_a_mistake_of_a_shape_is_an_error_of_its_own():
     with pytest.raises(ShapeError, match="messages"):
         shaped({"messages": 1})
+
+
+def test_the_keys_that_probably_hold_our_fields():
+    row = {"Prompt": "x", "question": " ", "answer": "y", "target": "z", "input": "w", "id": 3}
+    # Blank texts hold nothing; the surest name comes first.
+    assert likely(row) == {"instruction": "Prompt", "output": "answer"}
+    assert likely(row, ["output"]) == {"output": "answer"}
+    assert likely({"input": "x"}) == {"instruction": "input"}
+    assert likely({"question": 1, "answer": ["y"]}) == {}

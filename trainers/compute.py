@@ -9,44 +9,25 @@ texts, the optimizer and recomputed activations come on top and are not in here.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
+
+from trainers.dpo import DPO
+from trainers.kto import KTO
+from trainers.passes import Passes
+from trainers.reward import Reward
+from trainers.sft import SFT
 
 __all__ = ["METHODS", "Cost", "Passes", "compare", "measured"]
 
 
-@dataclass(frozen=True)
-class Passes:
-    """Passes that a method makes over one prompt with one answer.
-
-    Args:
-        forward: Forward passes of the model that is trained, those for a gradient included.
-        reference: Forward passes of the reference.
-        backward: Backward passes.
-        full: Models in memory in full fine-tuning.
-        adapter: Models in memory when adapters are trained; one base serves all adapters on it.
-        why: In words.
-    """
-
-    forward: int
-    reference: int
-    backward: int
-    full: int
-    adapter: int
-    why: str
-
-    def operations(self, *, adapters: bool) -> int:
-        """Returns operations per token and parameter."""
-        return 2 * (self.forward + self.reference) + (2 if adapters else 4) * self.backward
-
+_CLASSES: tuple[Any, ...] = (SFT, DPO, KTO, Reward)
 
 METHODS: Mapping[str, Passes] = {
-    "sft": Passes(1, 0, 1, 1, 1, "the answer alone"),
-    "dpo": Passes(1, 1, 1, 2, 1, "policy and reference on both answers"),
-    "ipo": Passes(1, 1, 1, 2, 1, "as DPO"),
-    "kto": Passes(2, 2, 1, 2, 1, "each answer with its prompt, and with another one for the KL"),
-    "reward": Passes(1, 0, 1, 1, 1, "the score of both answers"),
+    **{each.method: each.passes for each in _CLASSES},
+    "ipo": replace(DPO.passes, why="as DPO"),
 }
+"""Every method's passes, as its class states them; IPO is DPO with another loss."""
 
 # Four, in TRL (`num_ppo_epochs`, as long as it had a PPOTrainer).
 _PPO_EPOCHS = 4

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from msgspec import Meta
 
 from datakit.step import validated
+from trainers.passes import Passes
 from trainers.preferences import Compared, as_dataset, reference_of
 from trainers.settings import lora_config
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
-    from trl import DPOTrainer
+    from trl import DPOConfig, DPOTrainer
 
 __all__ = ["DPO"]
 
@@ -35,6 +36,8 @@ class DPO(Compared):
     """
 
     method: ClassVar[str] = "dpo"
+    title: ClassVar[str] = "direct preference optimization"
+    passes: ClassVar[Passes] = Passes(1, 1, 1, 2, 1, "policy and reference on both answers")
     adapter_rate: ClassVar[float] = 5e-5
     full_rate: ClassVar[float] = 5e-6
 
@@ -69,23 +72,15 @@ class DPO(Compared):
             device: `cpu` or `cuda`.
             steps: Optimizer steps.
         """
-        from trl import DPOConfig, DPOTrainer
+        from trl import DPOTrainer
 
         from trainers.watch.callback import watch_pairs
 
-        args = DPOConfig(
-            output_dir=str(folder),
-            beta=self.beta,
-            loss_type=[self.loss],
-            label_smoothing=self.flipped,
-            max_length=self.max_length,
-            **self.arguments(total_steps=steps, device=device, held_out=held_out is not None),
-        )
         adapter = None if hasattr(model, "peft_config") else lora_config(self)
         trainer = DPOTrainer(
             model=model,
             ref_model=reference_of(model, adapter),
-            args=args,
+            args=self._args(folder, device, steps, held_out is not None),
             train_dataset=as_dataset(train),
             eval_dataset=as_dataset(held_out),
             processing_class=tokenizer,
@@ -93,3 +88,15 @@ class DPO(Compared):
         )
         watch_pairs(self, trainer)
         return self.finished(trainer, len(train), len(held_out or ()), device)
+
+    def _args(self, folder: Path, device: str, steps: int, measured: bool) -> DPOConfig:
+        from trl import DPOConfig
+
+        return DPOConfig(
+            output_dir=str(folder),
+            beta=self.beta,
+            loss_type=[self.loss],
+            label_smoothing=self.flipped,
+            max_length=self.max_length,
+            **self.arguments(total_steps=steps, device=device, held_out=measured),
+        )

@@ -6,24 +6,27 @@ a step or a rater may have changed it after the chat was read. What cannot be us
 silently: it is counted by reason, or it is an error.
 
     empty_prompt  empty_output  empty_turn         nothing to learn from
+    no_output                                      its line has no such key at all
     messages_malformed  unknown_role               no chat of system, user and assistant
     turns_do_not_alternate  messages_differ        which text is meant is not clear
     no_rejected  empty_rejected  rejected_is_chosen    no pair
-    no_label  label_is_false  not_text             no label; a bad answer; a value of another type
+    no_label  label_unclear                        no label, or neither true nor false
+    label_is_false  not_text                       a bad answer; a value of another type
 """
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import NoReturn, TypeVar
 
-from datakit.errors import InputError
+from datakit.errors import InputError, did_you_mean
 from datakit.record import Record
-from datakit.shapes import ShapeError, turns
 from datakit.strict import kind_of
-from datakit.text import clip, collapse, fold
+from datakit.text import clip, collapse
+from trainers.exchange import Message, UnfitError, exchange, has
 
 __all__ = [
     "Chat",
@@ -37,11 +40,10 @@ __all__ = [
     "reasons",
 ]
 
-Message = dict[str, str]
 _Example = TypeVar("_Example")
 
-_ROLES = ("system", "user", "assistant")
 _SHOWN = 5
+_QUOTED = 60
 
 
 @dataclass(frozen=True)
@@ -51,10 +53,12 @@ class Chat:
     Args:
         id: The record's id.
         messages: Turns; the last is the assistant's, and every assistant turn is trained.
+        rejected: Whether the record also has a rejected answer, which is not in the chat.
     """
 
     id: str
     messages: tuple[Message, ...]
+    rejected: bool = False
 
 
 @dataclass(frozen=True)
@@ -83,12 +87,14 @@ class Labelled:
         prompt: Turns; the last is the user's.
         answer: The answer.
         good: Whether it is one to imitate.
+        rejected: Whether the record also has a rejected answer, which its label leaves out.
     """
 
     id: str
     prompt: tuple[Message, ...]
     answer: str
     good: bool
+    rejected: bool = False
 
 
 @dataclass(frozen=True)
@@ -99,17 +105,17 @@ class Refused:
         id: Its id, or its file and line.
         reason: A stable snake_case word.
         detail: What is wrong, for a reader.
+        text: How its question begins, by which it is found where lines have no ids.
     """
 
     id: str
     reason: str
     detail: str
+    text: str = ""
 
-
-class _UnfitError(Exception):
-    def __init__(self, reason: str, detail: str) -> None:
-        super().__init__(reason, detail)
-        self.reason, self.detail = reason, detail
+    def __str__(self) -> str:
+        text = f' ("{self.text}")' if self.text else ""
+        return f"{self.reason}: record {self.id}{text}: {self.detail}"
 
 
 def chats(records: Iterable[Record], refused: list[Refused] | None = None) -> Iterator[Chat]:
@@ -133,6 +139,8 @@ def pairs(records: Iterable[Record], refused: list[Refused] | None = None) -> It
 def labelled(records: Iterable[Record], refused: list[Refused] | None = None) -> Iterator[Labelled]:
     """Yields an answer for each record with `label`, and two for each preference pair.
 
+    A label is true or false, or one of these words as a text, in any letter case, as CSV files and
+    pandas have it. Numbers and other words are refused: which is the good one is not certain.
     Of a pair the chosen answer is good and the rejected one bad; a pair that also has a label is
     taken by its label. Arguments and errors as for `chats`.
     """
@@ -155,8 +163,9 @@ def _built(
     for record in records:
         try:
             made = build(record)
-        except _UnfitError as error:
-            found.append(Refused(record.id, error.reason, error.detail))
+        except UnfitError as error:
+            text = clip(collapse(record.prompt), _QUOTED)
+            found.append(Refused(record.id, error.reason, error.detail, text))
         else:
             yield from made
     if refused is None and found:
@@ -172,32 +181,41 @@ def _stop(found: list[Refused], what: str) -> NoReturn:
 
 
 def _chat(record: Record) -> list[Chat]:
-    if record.extra.get("label") is False:
-        raise _UnfitError("label_is_false", '"label" says that the answer is bad.')
-    prompt, answer = _exchange(record)
-    return [Chat(record.id, (*prompt, {"role": "assistant", "content": answer}))]
+    if _label(record) is False:
+        raise UnfitError("label_is_false", '"label" says that the answer is bad.')
+    prompt, answer = exchange(record)
+    messages = (*prompt, {"role": "assistant", "content": answer})
+    return [Chat(record.id, messages, rejected=has(record, "rejected"))]
 
 
 def _pair(record: Record) -> list[Pair]:
-    prompt, chosen = _exchange(record)
+    prompt, chosen = exchange(record)
     rejected = record.extra.get("rejected")
     if rejected is None:
-        raise _UnfitError("no_rejected", '"rejected" is missing.')
+        raise UnfitError("no_rejected", _missing(record, "rejected", "a pair is two answers"))
     if not isinstance(rejected, str):
-        raise _UnfitError("not_text", f'"rejected" must be a text, not {kind_of(rejected)}.')
+        raise UnfitError("not_text", f'"rejected" must be a text, not {kind_of(rejected)}.')
     if not rejected.strip():
-        raise _UnfitError("empty_rejected", '"rejected" is empty.')
+        raise UnfitError("empty_rejected", '"rejected" is empty.')
     if rejected.strip() == chosen.strip():
-        raise _UnfitError("rejected_is_chosen", "both answers are the same text.")
+        raise UnfitError("rejected_is_chosen", "both answers are the same text.")
     return [Pair(record.id, prompt, chosen, rejected)]
 
 
 def _labelled(record: Record) -> list[Labelled]:
-    label = record.extra.get("label")
-    if isinstance(label, bool):
-        return [Labelled(record.id, *_exchange(record), good=label)]
-    if record.extra.get("rejected") is None:
-        raise _UnfitError("no_label", '"label" must be true or false, or "rejected" be there.')
+    label = _label(record)
+    if label is not None:
+        rejected = has(record, "rejected")
+        return [Labelled(record.id, *exchange(record), good=label, rejected=rejected)]
+    if not has(record, "rejected"):
+        if has(record, "label"):
+            given = clip(
+                json.dumps(record.extra["label"], ensure_ascii=False, default=str), _QUOTED
+            )
+            text = 'it must be true or false, also as a text: "true" or "false"'
+            raise UnfitError("label_unclear", f'"label" is {given}; {text}.')
+        more = 'it says true or false of the answer, or "rejected" gives a worse one'
+        raise UnfitError("no_label", _missing(record, "label", more))
     (pair,) = _pair(record)
     return [
         Labelled(f"{pair.id}/chosen", pair.prompt, pair.chosen, True),
@@ -205,64 +223,15 @@ def _labelled(record: Record) -> list[Labelled]:
     ]
 
 
-def _exchange(record: Record) -> tuple[tuple[Message, ...], str]:
-    """Returns the turns up to the last question, and the answer."""
-    answer = record.output
-    if record.extra.get("messages") is not None:
-        said = _said(record.extra["messages"])
-        if said and said[-1]["role"] == "assistant":
-            last = said.pop()["content"]
-            answer = answer if answer.strip() else last
-        _check(said)
-        if record.prompt.strip() and _same(record.prompt) != _same(said[-1]["content"]):
-            text = "the instruction is not the last question of the messages; leave one of them out"
-            raise _UnfitError("messages_differ", f'{text}: "{clip(said[-1]["content"], 60)}".')
-    else:
-        if not record.prompt.strip():
-            raise _UnfitError("empty_prompt", "there is no instruction.")
-        said = [{"role": "user", "content": record.prompt}]
-    if not answer.strip():
-        raise _UnfitError("empty_output", "there is no answer.")
-    return (*_system(record, said), *said), answer
+def _label(record: Record) -> bool | None:
+    """Returns whether a record's answer is good, or None if it does not say so."""
+    label = record.extra.get("label")
+    if isinstance(label, str):
+        # A CSV file has nothing but texts; pandas writes `True`.
+        return {"true": True, "false": False}.get(label.strip().casefold())
+    return label if isinstance(label, bool) else None
 
 
-def _system(record: Record, said: list[Message]) -> Iterator[Message]:
-    system = record.extra.get("system")
-    if not isinstance(system, str | None):
-        raise _UnfitError("not_text", f'"system" must be a text, not {kind_of(system)}.')
-    if system and system.strip() and said[0]["role"] != "system":
-        yield {"role": "system", "content": system}
-
-
-def _said(messages: object) -> list[Message]:
-    try:
-        said = turns(messages, "messages")
-    except ShapeError as error:
-        raise _UnfitError("messages_malformed", str(error)) from None
-    for at, each in enumerate(said):
-        if each["role"] not in _ROLES:
-            text = f'"messages[{at}]" is of "{clip(each["role"], 40)}"'
-            raise _UnfitError("unknown_role", f"{text}, not of {', '.join(_ROLES)}.")
-        if not (each["content"] or "").strip():
-            raise _UnfitError("empty_turn", f'"messages[{at}]" has no text.')
-    return said
-
-
-def _check(said: list[Message]) -> None:
-    """Refuses turns that are not system (or not), user, assistant, user, and so on."""
-    if not said:
-        raise _UnfitError("empty_prompt", '"messages" has no turn of a user.')
-    start = 1 if said[0]["role"] == "system" else 0
-    for at, each in enumerate(said[start:]):
-        if each["role"] != ("user", "assistant")[at % 2]:
-            text = f'"messages[{at + start}]" is of "{each["role"]}", where another one speaks.'
-            raise _UnfitError("turns_do_not_alternate", text)
-    if said[-1]["role"] == "system":
-        raise _UnfitError("empty_prompt", '"messages" has no turn of a user.')
-    if said[-1]["role"] == "assistant":
-        raise _UnfitError("turns_do_not_alternate", "it ends with two answers in a row.")
-
-
-def _same(text: str) -> str:
-    # Steps that clean a record's own fields do not change its messages.
-    return collapse(fold(text))
+def _missing(record: Record, key: str, why: str) -> str:
+    near = did_you_mean(key, record.extra)
+    return f'"{key}" is missing{near}' + (f" {why[:1].upper()}{why[1:]}." if near else f": {why}.")

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 __all__ = ["answered", "check_labelled", "check_pairs"]
 
 
+_BY_LABEL = "`label` and `rejected`: they are taken by their label, without the rejected answer."
+
+
 def answered(tokenizer: PreTrainedTokenizerBase, prompt: Sequence[Message], answer: str) -> Encoded:
     """Encodes a prompt and an answer; labels are on this answer alone, whatever was said before."""
     row = encode(tokenizer, (*prompt, {"role": "assistant", "content": answer}))
@@ -82,13 +85,13 @@ def check_labelled(
     example: tuple[tuple[str, bool], ...] = ()
     for each in answers:
         row = answered(tokenizer, each.prompt, each.answer)
-        if not tally.takes(each.id, len(row.input_ids)):
+        if not tally.takes(each.id, len(row.input_ids), leaves_out=each.rejected):
             continue
         cut = row.cut(max_length)
         if not cut.answer_tokens:
             tally.mask(each.id)
             continue
-        tally.add(row.answer_tokens, stops=ends(cut, stops))
+        tally.add(row.answer_tokens, stops=ends(cut, stops), good=each.good)
         example = example or marked(tokenizer, cut)
         kept.append(
             {
@@ -97,4 +100,5 @@ def check_labelled(
                 "label": each.good,
             }
         )
+    tally.note(_BY_LABEL)
     return tally.gate(refused, example), kept

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from msgspec import Meta
 
 from datakit.step import validated
+from trainers.data import Want
+from trainers.passes import Passes
 from trainers.preferences import Compared, as_dataset, reference_of
 from trainers.settings import lora_config
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
-    from trl import KTOTrainer
+    from trl import KTOConfig, KTOTrainer
 
 __all__ = ["KTO"]
 
@@ -28,6 +30,10 @@ class KTO(Compared):
     at the start, relative to how far it moved on prompts with answers of others; these are taken
     from the same batch, so that rows are shuffled once and keep that order in every epoch.
 
+    A record says with `label` which its answer is: true or false, or one of these words as a text,
+    as CSV files have it. A record with `rejected` and without a label is a good answer and a bad
+    one. Both kinds must be there.
+
     Args:
         desirable_weight: Weight of good answers. With more good than bad answers (or the reverse)
             weight times number should be 1 to 4/3 times as high for good ones (the paper's eq. 8).
@@ -35,6 +41,11 @@ class KTO(Compared):
     """
 
     method: ClassVar[str] = "kto"
+    title: ClassVar[str] = "Kahneman-Tversky optimization"
+    wants: ClassVar[Want] = "label"
+    passes: ClassVar[Passes] = Passes(
+        2, 2, 1, 2, 1, "each answer with its prompt, and with another one for the KL"
+    )
     adapter_rate: ClassVar[float] = 5e-5
     full_rate: ClassVar[float] = 5e-6
 
@@ -71,25 +82,16 @@ class KTO(Compared):
             device: `cpu` or `cuda`.
             steps: Optimizer steps.
         """
-        from trl import KTOConfig, KTOTrainer
+        from trl import KTOTrainer
 
         from trainers.watch.callback import watch_answers
 
-        args = KTOConfig(
-            output_dir=str(folder),
-            beta=self.beta,
-            desirable_weight=self.desirable_weight,
-            undesirable_weight=self.undesirable_weight,
-            max_length=self.max_length,
-            **self.arguments(total_steps=steps, device=device, held_out=held_out is not None),
-        )
         adapter = None if hasattr(model, "peft_config") else lora_config(self)
-        rows = mixed(train, self.batch, self.seed)
-        test = None if held_out is None else mixed(held_out, self.batch, self.seed)
+        rows, test = self._mixed(train), None if held_out is None else self._mixed(held_out)
         trainer = KTOTrainer(
             model=model,
             ref_model=reference_of(model, adapter),
-            args=args,
+            args=self._args(folder, device, steps, held_out is not None),
             train_dataset=as_dataset(rows),
             eval_dataset=as_dataset(test),
             processing_class=tokenizer,
@@ -97,6 +99,21 @@ class KTO(Compared):
         )
         watch_answers(self, trainer, len(held_out or ()))
         return self.finished(trainer, len(rows), len(test or ()), device)
+
+    def _mixed(self, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+        return mixed(rows, self.batch, self.seed)
+
+    def _args(self, folder: Path, device: str, steps: int, measured: bool) -> KTOConfig:
+        from trl import KTOConfig
+
+        return KTOConfig(
+            output_dir=str(folder),
+            beta=self.beta,
+            desirable_weight=self.desirable_weight,
+            undesirable_weight=self.undesirable_weight,
+            max_length=self.max_length,
+            **self.arguments(total_steps=steps, device=device, held_out=measured),
+        )
 
 
 def mixed(rows: Sequence[dict[str, Any]], batch: int, seed: int) -> list[dict[str, Any]]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from msgspec import Meta
 
 from datakit.errors import InputError
 from datakit.step import validated
+from trainers.data import Want
 from trainers.settings import Settings, optimizers
 
 __all__ = ["Compared", "Preferences", "as_dataset", "reference_of"]
@@ -23,6 +24,9 @@ class Preferences(Settings):
         watch: Held-out pairs that are watched one by one, at the start, at every evaluation and at
             the end; 0 watches none.
     """
+
+    wants: ClassVar[Want] = "pair"
+    task: ClassVar[str] = "CAUSAL_LM"
 
     epochs: Annotated[float, Meta(gt=0, le=10_000)] = 1.0
     watch: Annotated[int, Meta(ge=0)] = 64

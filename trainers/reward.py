@@ -10,6 +10,7 @@ from msgspec import Meta
 
 from datakit.step import validated
 from trainers.gate_pairs import answered
+from trainers.passes import Passes
 from trainers.preferences import Preferences, as_dataset
 from trainers.settings import lora_config
 from trainers.tokens import Encoded
@@ -17,7 +18,7 @@ from trainers.tokens import Encoded
 if TYPE_CHECKING:
     from torch import Tensor
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
-    from trl import RewardTrainer
+    from trl import RewardConfig, RewardTrainer
 
 __all__ = ["Reward", "bradley_terry_loss"]
 
@@ -60,6 +61,9 @@ class Reward(Preferences):
     """
 
     method: ClassVar[str] = "reward"
+    title: ClassVar[str] = "reward modelling"
+    task: ClassVar[str] = "SEQ_CLS"
+    passes: ClassVar[Passes] = Passes(1, 0, 1, 1, 1, "the score of both answers")
     adapter_rate: ClassVar[float] = 1e-4
     full_rate: ClassVar[float] = 1e-5
 
@@ -90,23 +94,15 @@ class Reward(Preferences):
             device: `cpu` or `cuda`.
             steps: Optimizer steps.
         """
-        from trl import RewardConfig, RewardTrainer
+        from trl import RewardTrainer
 
         from trainers.watch.callback import watch_rewards
 
-        args = RewardConfig(
-            output_dir=str(folder),
-            center_rewards_coefficient=self.center or None,
-            disable_dropout=not self.lora_dropout,
-            # TRL would drop longer rows without a word; the gate has cut them, where it was agreed.
-            max_length=None,
-            **self.arguments(total_steps=steps, device=device, held_out=held_out is not None),
-        )
         test = self._encoded(tokenizer, held_out or ())
         adapter = None if hasattr(model, "peft_config") else lora_config(self, task="SEQ_CLS")
         trainer = RewardTrainer(
             model=model,
-            args=args,
+            args=self._args(folder, device, steps, held_out is not None),
             train_dataset=_dataset(self._encoded(tokenizer, train)),
             eval_dataset=None if held_out is None else _dataset(test),
             processing_class=tokenizer,
@@ -114,6 +110,18 @@ class Reward(Preferences):
         )
         watch_rewards(self, trainer, test)
         return self.finished(trainer, len(train), len(held_out or ()), device)
+
+    def _args(self, folder: Path, device: str, steps: int, measured: bool) -> RewardConfig:
+        from trl import RewardConfig
+
+        return RewardConfig(
+            output_dir=str(folder),
+            center_rewards_coefficient=self.center or None,
+            disable_dropout=not self.lora_dropout,
+            # TRL would drop longer rows without a word; the gate has cut them, where it was agreed.
+            max_length=None,
+            **self.arguments(total_steps=steps, device=device, held_out=measured),
+        )
 
     def _encoded(
         self, tokenizer: PreTrainedTokenizerBase, rows: Sequence[dict[str, Any]]

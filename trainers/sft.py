@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from datakit.step import validated
+from trainers.data import Want
+from trainers.passes import Passes
 from trainers.settings import Settings, lora_config, optimizers
 from trainers.tokens import Encoded
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
-    from trl import SFTTrainer
+    from trl import SFTConfig, SFTTrainer
 
 __all__ = ["SFT"]
 
@@ -28,6 +30,14 @@ class SFT(Settings):
     """
 
     method: ClassVar[str] = "sft"
+    title: ClassVar[str] = "supervised fine-tuning"
+    """What a reader calls it, within a sentence."""
+    wants: ClassVar[Want] = "chat"
+    """Examples that it reads: `chat`, `pair` or `label`; see `trainers.examples`."""
+    task: ClassVar[str] = "CAUSAL_LM"
+    """Head of the model: `CAUSAL_LM` writes, `SEQ_CLS` gives a score."""
+    passes: ClassVar[Passes] = Passes(1, 0, 1, 1, 1, "the answer alone")
+    """What it passes through the model; time and memory are reckoned by it."""
 
     packing: bool = False
     padding_free: bool = False
@@ -60,21 +70,12 @@ class SFT(Settings):
             device: `cpu` or `cuda`.
             steps: Optimizer steps.
         """
-        from trl import SFTConfig, SFTTrainer
+        from trl import SFTTrainer
 
-        args = SFTConfig(
-            output_dir=str(folder),
-            # Rows are cut by the gate, where it is counted; here it is the size of a pack.
-            max_length=self.max_length if self.packing else None,
-            packing=self.packing,
-            eval_packing=False,
-            padding_free=self.padding_free,
-            **self.arguments(total_steps=steps, device=device, held_out=held_out is not None),
-        )
         config = None if hasattr(model, "peft_config") else lora_config(self)
         trainer = SFTTrainer(
             model=model,
-            args=args,
+            args=self._args(folder, device, steps, held_out is not None),
             train_dataset=_dataset(train),
             eval_dataset=None if held_out is None else _dataset(held_out),
             processing_class=tokenizer,
@@ -84,6 +85,19 @@ class SFT(Settings):
         if self.lora == "lora+":
             trainer.optimizer, _ = optimizers(self, trainer.model, device)
         return trainer
+
+    def _args(self, folder: Path, device: str, steps: int, measured: bool) -> SFTConfig:
+        from trl import SFTConfig
+
+        return SFTConfig(
+            output_dir=str(folder),
+            # Rows are cut by the gate, where it is counted; here it is the size of a pack.
+            max_length=self.max_length if self.packing else None,
+            packing=self.packing,
+            eval_packing=False,
+            padding_free=self.padding_free,
+            **self.arguments(total_steps=steps, device=device, held_out=measured),
+        )
 
     def _collator(self, tokenizer: PreTrainedTokenizerBase) -> Any:  # noqa: ANN401  or None: TRL's own
         tokenizer.padding_side = self.padding_side

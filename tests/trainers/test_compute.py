@@ -1,9 +1,12 @@
 """What methods cost, by formula."""
 
+import importlib
+
 import pytest
 
 from trainers.commands.train import METHODS as COMMANDS
 from trainers.compute import METHODS, compare, measured
+from trainers.passes import Passes
 
 
 def test_dpo_through_an_adapter_is_six_and_in_full_eight_operations():
@@ -15,7 +18,7 @@ def test_dpo_through_an_adapter_is_six_and_in_full_eight_operations():
 
 def test_the_table_is_for_two_answers():
     table = {each.method: each for each in compare(1_000, 50.0)}
-    assert list(table) == ["sft", "dpo", "ipo", "kto", "reward", "ppo"]
+    assert list(table) == ["sft", "dpo", "kto", "reward", "ipo", "ppo"]
     dpo = table["dpo"]
     assert (dpo.forward, dpo.backward, dpo.models, dpo.ratio) == (4, 2, 1, 1)
     assert dpo.operations == 2 * 6 * 1_000 * 50
@@ -43,3 +46,17 @@ def test_what_a_run_says_of_its_cost():
 
 def test_every_method_of_the_command_has_a_cost():
     assert set(METHODS) == set(COMMANDS) - {"qlora"}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_method_states_what_others_need_to_know(name):
+    module, cls, fixed, _ = COMMANDS[name]
+    method = getattr(importlib.import_module(module), cls)(**fixed)
+    assert method.wants in ("chat", "pair", "label")
+    assert method.task in ("CAUSAL_LM", "SEQ_CLS")
+    assert isinstance(method.passes, Passes) and method.title
+    # The class is the one place: the table has what it states.
+    told = METHODS[method.method]
+    assert told is method.passes and method.passes.reference == (name in ("dpo", "ipo")) + 2 * (
+        name == "kto"
+    )

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from datakit.errors import InputError
-from datakit.reading import identified
+from datakit.reading import Absent, identified
 from datakit.record import Record
 from trainers.examples import Chat, Labelled, Pair, Refused, chats, labelled, pairs, reasons
 
@@ -108,8 +108,13 @@ REFUSED = [
     (pairs, record(rejected=" The Rhine.\n"), "rejected_is_chosen"),
     (pairs, record(output="", rejected="A lake."), "empty_output"),
     (labelled, record(), "no_label"),
-    (labelled, record(label="yes"), "no_label"),
-    (labelled, record(label=1), "no_label"),
+    (labelled, record(label="yes"), "label_unclear"),
+    (labelled, record(label=1), "label_unclear"),
+    (labelled, record(label=["true"]), "label_unclear"),
+    (labelled, record(label=None), "no_label"),
+    (chats, record(label=" False "), "label_is_false"),
+    (chats, record(output=Absent()), "no_output"),
+    (chats, talk(USER, output=Absent()), "no_output"),
     (labelled, record(label=True, output=""), "empty_output"),
     (labelled, record(rejected="The Rhine."), "rejected_is_chosen"),
 ]
@@ -127,6 +132,68 @@ def test_what_cannot_be_used_has_a_reason(build, given, reason):
     assert refused[0].detail.endswith(".")
     with pytest.raises(InputError, match=rf"^record r: {reason}: "):
         list(build([given]))
+
+
+@pytest.mark.parametrize("text", ["true", "True", " TRUE\n"])
+def test_a_label_may_be_a_text_as_csv_has_it(text):
+    assert list(labelled([record(label=text)])) == list(labelled([record(label=True)]))
+    assert list(chats([record(label=text)])) == list(chats([record()]))
+    bad = text.casefold().replace("true", "false")
+    assert list(labelled([record(label=bad)])) == list(labelled([record(label=False)]))
+
+
+@pytest.mark.parametrize(
+    ("build", "row", "says"),
+    [
+        (labelled, {"label": "good"}, '"label" is "good"; it must be true or false'),
+        (labelled, {"label": "1"}, '"label" is "1"; it must be true or false'),
+        (labelled, {"label": 1}, '"label" is 1; it must be true or false'),
+        (labelled, {"label": {"a": "x" * 90}}, '"label" is {"a": "xxx'),
+        (labelled, {}, '"label" is missing: it says true or false'),
+        (labelled, {"labels": True}, '"label" is missing; did you mean "labels"? It says true'),
+        (pairs, {}, '"rejected" is missing: a pair is two answers.'),
+        (pairs, {"rejects": "x"}, '"rejected" is missing; did you mean "rejects"?'),
+        (chats, {"output": ""}, '"output" is empty: there is no answer.'),
+        (chats, {"output": Absent()}, '"output" is missing: there is no answer.'),
+        (
+            chats,
+            {"output": Absent(), "answer": "x"},
+            '"output" is missing: there is no answer. If it is "answer", say so in --fields: '
+            "output=answer.",
+        ),
+        (
+            chats,
+            {"output": Absent(), "outptu": "x"},
+            '"output" is missing: there is no answer; did you mean "outptu"?',
+        ),
+        (
+            chats,
+            {"output": Absent(), "messages": [USER]},
+            '"output" is missing: there is no answer, and "messages" ends with a question.',
+        ),
+    ],
+)
+def test_what_is_wrong_names_field_and_value(build, row, says):
+    with pytest.raises(InputError) as caught:
+        list(build([record(**row)]))
+    line = caught.value.problems[0]
+    assert line.startswith("record r: ") and says in line and len(line) < 250
+
+
+def test_a_line_without_an_id_is_found_by_its_question():
+    refused = []
+    assert not list(chats([record(output="", instruction="Name\n a", input="")], refused))
+    assert str(refused[0]) == (
+        'empty_output: record r ("Name a"): "output" is empty: there is no answer.'
+    )
+    assert str(Refused("f:3", "tie", "as helpful.")) == "tie: record f:3: as helpful."
+
+
+def test_an_answer_that_is_left_out_is_known():
+    both = record(rejected="A lake.")
+    assert [each.rejected for each in chats([both, record()])] == [True, False]
+    marked = [record(rejected="A lake.", label=True), record(label=True), both]
+    assert [each.rejected for each in labelled(marked)] == [True, False, False, False]
 
 
 def test_the_first_are_named_and_all_are_counted():

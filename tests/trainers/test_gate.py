@@ -134,3 +134,106 @@ def test_a_pair_is_two_labelled_answers(tiny_tokenizer):
 def test_lengths():
     assert Lengths.of([]) == Lengths(0, 0, 0, 0, 0)
     assert Lengths.of(list(range(1, 101))) == Lengths(1, 50, 95, 100, 5050)
+
+
+def check_by(build, check, tokenizer, records, **options):
+    refused: list[Refused] = []
+    options = {"max_length": 200, "long": "stop"} | options
+    return check(build(records, refused), refused, tokenizer, stop_ids(tokenizer), **options)[0]
+
+
+def qa(**extra):
+    return Record("How many boats?", output="12 boats.", id="r", extra=extra)
+
+
+def test_answers_that_a_method_leaves_out_are_noted(tiny_tokenizer):
+    records = [qa(rejected="No idea."), qa(rejected="None."), qa()]
+    gate = check_by(chats, check_chats, tiny_tokenizer, records)
+    (note,) = gate.notes
+    assert note == (
+        "2 records have `rejected`: sft and qlora train the chosen answers only; "
+        "`datakit train dpo` uses both."
+    )
+    # What is shown, and what run.json has.
+    assert ("note", note) in gate.table() and gate.to_json()["notes"] == (note,)
+    gate = check_by(labelled, check_labelled, tiny_tokenizer, [qa(rejected="No.", label=True)])
+    assert gate.notes[0].startswith("1 record has `label` and `rejected`: they are taken by")
+    for build, check, given in (
+        (chats, check_chats, [qa()]),
+        (pairs, check_pairs, records[:2]),
+        (labelled, check_labelled, records[:2]),
+    ):
+        gate = check_by(build, check, tiny_tokenizer, given)
+        assert gate.notes == () and "note" not in dict(gate.table())
+
+
+@pytest.mark.parametrize(
+    ("labels", "says"),
+    [
+        ([True, True], r"all answers are good \(2 good, 0 bad\).*Add bad .*datakit train sft"),
+        ([False], r'all answers are bad \(0 good, 1 bad\).*Add good answers \("label": true\)'),
+    ],
+)
+def test_one_label_alone_teaches_nothing(tiny_tokenizer, labels, says):
+    records = [qa(label=each) for each in labels]
+    gate = check_by(labelled, check_labelled, tiny_tokenizer, records)
+    with pytest.raises(InputError, match=says):
+        gate.check(long="stop", unusable="stop")
+    # On held-out rows nothing is learnt.
+    gate.check(long="stop", unusable="stop", held_out=True)
+    both = check_by(labelled, check_labelled, tiny_tokenizer, [*records, qa(label=not labels[0])])
+    both.check(long="stop", unusable="stop")
+    table = dict(both.table())
+    assert int(table["good answers"]) + int(table["bad answers"]) == both.used == len(labels) + 1
+    assert (both.to_json()["good"], both.to_json()["bad"]) == (both.good, both.bad)
+
+
+def test_the_table_is_not_told_again_in_the_error(tiny_tokenizer):
+    gate, _ = check(tiny_tokenizer, 60)
+    with pytest.raises(InputError) as error:
+        gate.check(long="stop", unusable="stop")
+    text = str(error.value)
+    assert "--unusable drop" in text and "--long drop" in text and "--long cut" in text
+    assert not any(name in text for name, _ in gate.table()[1:] if "unusable" not in name)
+    with pytest.raises(InputError, match=r"^held-out data: 1 of 4 records"):
+        gate.check(long="cut", unusable="stop", held_out=True)
+
+
+@pytest.mark.parametrize("said", ["stop", "drop"])
+def test_no_way_out_is_offered_that_leaves_nothing(tiny_tokenizer, said):
+    gate = check_by(pairs, check_pairs, tiny_tokenizer, [qa(), qa(rejected=" "), qa()])
+    with pytest.raises(InputError) as error:
+        gate.check(long="stop", unusable=said)
+    who = 'record r ("How many boats?")'
+    assert error.value.problems == (
+        "none of the 3 records can be used (empty_rejected 1, no_rejected 2).",
+        "The first of each kind:",
+        f'  no_rejected: {who}: "rejected" is missing: a pair is two answers.',
+        f'  empty_rejected: {who}: "rejected" is empty.',
+    )
+
+
+def test_what_would_be_left_decides_what_is_offered(tiny_tokenizer):
+    def told(max_length, records, long="stop", unusable="stop"):
+        gate, _ = check(tiny_tokenizer, max_length, long, records)
+        with pytest.raises(InputError) as error:
+            gate.check(long=long, unusable=unusable)
+        return str(error.value)
+
+    # All are too long, but answers begin within the limit.
+    assert "--long drop" not in told(45, RECORDS[1:2]) and "--long cut" in told(45, RECORDS[1:2])
+    # Not one answer does.
+    text = told(8, RECORDS[:3])
+    assert "--long drop" not in text and "--long cut" not in text and "keeps all" in text
+    text = told(8, RECORDS[:3], "drop")
+    assert text.startswith("no row is left: 3 of 3 rows (100.0 %) have more than --max-length 8")
+    assert "keeps all" in told(8, RECORDS[:3], "cut")
+    # Dropping the unusable one would leave nothing either.
+    text = told(8, RECORDS[:4])
+    assert "1 of 4 records are no examples" in text and "--unusable drop" not in text
+    assert told(8, []) == "there is no record."
+
+
+def test_rows_that_lose_their_end_are_counted(tiny_tokenizer):
+    assert check(tiny_tokenizer, 60, "cut")[0].cut == 1
+    assert check(tiny_tokenizer, 60, "drop")[0].cut == 0

@@ -5,6 +5,7 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("trl")
 
+from datakit.errors import InputError
 from datakit.record import Record
 from datakit.step import StepError
 from tests.trainers.preference_pairs import FEW, built, files, records, trained
@@ -12,6 +13,8 @@ from trainers import models
 from trainers.examples import labelled
 from trainers.gate_pairs import answered, check_labelled
 from trainers.kto import KTO, mixed
+from trainers.running.job import Ear
+from trainers.running.launch import fit
 from trainers.tokens import stop_ids
 
 QUICK = {**FEW, "watch_answers": 0}
@@ -73,3 +76,16 @@ def test_answers_without_pairs_are_watched_as_two_groups(tiny_model_dir, tmp_pat
     end = watch["points"][-1]
     assert {"margin", "chosen_shift", "rejected_shift", "kl"} <= end.keys()
     assert "accuracy" not in end and "by_length" not in watch
+
+
+def test_one_label_alone_stops_before_anything_is_written(tiny_model_dir, tmp_path):
+    data = [each.replace(extra={"label": "true"}) for each in records(4)]
+    shown = []
+    ear = Ear(table=lambda title, rows: shown.append(dict(rows)))
+    with pytest.raises(InputError, match="4 good, 0 bad") as caught:
+        options = {"device": "cpu", "ear": ear}
+        fit(KTO(**QUICK), data, model=str(tiny_model_dir), out=tmp_path / "a", **options)
+    assert not (tmp_path / "a").exists()
+    # The table is shown once, and not told again.
+    assert len(shown) == 1 and shown[0]["good answers"] == "4" and shown[0]["bad answers"] == "0"
+    assert "tokens of a row" not in str(caught.value)

@@ -1,10 +1,15 @@
 """The batches that the model sees: padded on either side, packed, without padding."""
 
+import html
+
 import pytest
 import torch
 
+from datakit.record import Record
 from datakit.step import StepError
 from trainers import models
+from trainers.running.job import Ear
+from trainers.running.launch import fit
 from trainers.sft import SFT
 from trainers.tokens import IGNORED, encode
 
@@ -119,3 +124,24 @@ def test_settings_that_contradict_each_other():
         SFT(patience=2)
     with pytest.raises(StepError, match='not "lorra"; did you mean "lora"'):
         SFT(lora="lorra")
+
+
+def test_rejected_answers_that_are_not_trained_are_told(tiny_model_dir, tmp_path):
+    data = [
+        Record(q, output=a, id=q, extra={"rejected": "I do not know."} if at else {})
+        for at, (q, a) in enumerate(CHATS)
+    ]
+    shown = []
+    run = fit(
+        SFT(steps=1, batch=2, lora_r=2),
+        data,
+        model=str(tiny_model_dir),
+        out=tmp_path / "a",
+        device="cpu",
+        ear=Ear(table=lambda title, rows: shown.append((title, dict(rows)))),
+    )
+    (note,) = run.facts["gate"]["notes"]
+    assert note.startswith("3 records have `rejected`: sft and qlora train the chosen answers only")
+    assert ("data", note) == (shown[0][0], shown[0][1]["note"])
+    page = html.unescape((run.path / "run.html").read_text())
+    assert note in page

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from datakit.errors import InputError
 from datakit.families import families
@@ -29,8 +29,7 @@ def holdout(
     Args:
         records: Records; kept in their order.
         share: How much to test on, between 0 and 1.
-        count: How many records to test on, instead of a share. As many as fit are taken, never
-            more.
+        count: Or the most records to test on; as many are taken as fit.
         seed: Another one gives another draw.
         gone: Records that are no part of it, but that a line may go through, such as those that a
             version dropped.
@@ -42,11 +41,7 @@ def holdout(
     listed = list(records)
     wanted = _wanted(len(listed), share, count)
     whole = families(listed, gone, key=_opening)
-    ranked = sorted(whole, key=lambda family: min(_rank(each, seed) for each in family))
-    tested: set[int] = set()
-    for family in ranked:
-        if len(tested) + len(family) <= wanted:
-            tested.update(map(id, family))
+    tested = _tested(whole, wanted, seed)
     if not tested:
         raise InputError(
             f"{wanted:,} of {len(listed):,} records cannot be held out: records with a common "
@@ -57,6 +52,15 @@ def holdout(
         [each for each in listed if id(each) not in tested],
         [each for each in listed if id(each) in tested],
     )
+
+
+def _tested(whole: Sequence[Sequence[Record]], wanted: int, seed: int) -> set[int]:
+    """Returns the identities of the records of as many families as fit, by the seed's draw."""
+    tested: set[int] = set()
+    for family in sorted(whole, key=lambda family: min(_rank(each, seed) for each in family)):
+        if len(tested) + len(family) <= wanted:
+            tested.update(map(id, family))
+    return tested
 
 
 def _wanted(total: int, share: float | None, count: int | None) -> int:

@@ -181,7 +181,11 @@ def _usable(
         more = {"source": known.id, "license": known.license}
         yield where, each.with_meta(**more).to_json()
     if found[before:] and not count:
-        raise InputError(f"{known.name}: none of its rows can be used: {_told(found[before:])}.")
+        first = found[before]
+        raise InputError(
+            f"{known.name}: none of its rows can be used: {_told(found[before:])}. The first, "
+            f"{first.id}: {first.detail}"
+        )
 
 
 def _told(found: list[Refused]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from trainers.memory.estimate import estimate, free_memory, guard
 from trainers.memory.parameters import parameters
@@ -13,9 +13,6 @@ if TYPE_CHECKING:
     from transformers import PretrainedConfig
 
 __all__ = ["check_memory", "plan_of"]
-
-# Methods that put two answers to each prompt through the model, and ask a reference as well.
-_PAIRED = {"dpo": True, "reward": False}
 
 
 def plan_of(settings: Settings, length: int, device: str) -> Plan:
@@ -28,6 +25,8 @@ def plan_of(settings: Settings, length: int, device: str) -> Plan:
     """
     on: Literal["cuda", "cpu"] = "cpu" if device == "cpu" else "cuda"
     bf16 = computes_bf16(device)
+    # What a method's class states; Settings alone is no method.
+    method: Any = settings
     full_precision = settings.lora == "none" or on == "cpu" or not bf16
     return Plan(
         lora=settings.lora,
@@ -40,11 +39,11 @@ def plan_of(settings: Settings, length: int, device: str) -> Plan:
         batch=settings.batch,
         accumulate=settings.accumulate,
         max_length=length,
-        sequences=2 if settings.method in _PAIRED else 1,
-        reference=_PAIRED.get(settings.method, settings.method == "kto"),
+        sequences=2 if method.wants == "pair" else 1,
+        reference=method.passes.reference > 0,
         checkpointing=settings.checkpointing == "on"
         or (settings.checkpointing == "auto" and on == "cuda"),
-        loss="none" if settings.method == "reward" else "chunked",
+        loss="none" if method.task == "SEQ_CLS" else "chunked",
         device=on,
     )
 

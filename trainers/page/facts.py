@@ -6,17 +6,19 @@ from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
+from trainers.dpo import DPO
+from trainers.kto import KTO
 from trainers.page.charts import figures_of
+from trainers.reward import Reward
+from trainers.sft import SFT
 
 __all__ = ["METHODS", "Told", "brief", "change", "counted", "duration", "million", "size"]
 
 METHODS = {
-    "sft": "supervised fine-tuning",
-    "qlora": "supervised fine-tuning",
-    "dpo": "direct preference optimization",
+    **{each.method: each.title for each in (SFT, DPO, KTO, Reward)},
+    # Names of a method with certain settings; see `Told.method`.
+    "qlora": SFT.title,
     "ipo": "identity preference optimization",
-    "kto": "Kahneman-Tversky optimization",
-    "reward": "reward modelling",
 }
 _ADAPTERS = {"lora": "LoRA", "rslora": "rsLoRA", "dora": "DoRA", "lora+": "LoRA+"}
 

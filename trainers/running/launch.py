@@ -96,7 +96,8 @@ def _gates(
     ear.table("data", rows.gate.table())
     for each in (rows, held_out):
         if each is not None:
-            each.gate.check(long=settings.long, unusable=settings.unusable)
+            apart = each is held_out
+            each.gate.check(long=settings.long, unusable=settings.unusable, held_out=apart)
     longest = min(settings.max_length, max(rows.gate.lengths.most, 1))
     _context(config, longest)
     # A pack is as long as it may be, whatever its rows are.

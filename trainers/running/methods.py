@@ -59,14 +59,16 @@ class Method:
             tokenizer.save_pretrained(str(folder))
 
 
-_METHODS = {
-    "sft": Method("sft", "chat", chats, check_chats),
-    "dpo": Method("dpo", "pair", pairs, check_pairs),
-    "kto": Method("kto", "label", labelled, check_labelled),
-    "reward": Method("reward", "pair", pairs, check_pairs, task="SEQ_CLS"),
+# How the examples that a method wants are made and checked.
+_READ: dict[Want, tuple[Callable[..., Iterable[Any]], Callable[..., tuple[Gate, list[Any]]]]] = {
+    "chat": (chats, check_chats),
+    "pair": (pairs, check_pairs),
+    "label": (labelled, check_labelled),
 }
 
 
 def method_of(settings: Settings) -> Method:
     """Returns the method that settings belong to."""
-    return _METHODS[settings.method]
+    # What a method's class states; Settings alone is no method.
+    method: Any = settings
+    return Method(method.method, method.wants, *_READ[method.wants], task=method.task)
