@@ -22,7 +22,8 @@ from datakit.record import Record
 from trainers.compute import compare
 from trainers.data import holdout, open_data
 from trainers.dpo import DPO
-from trainers.evaluate.outcome import Outcome
+from trainers.evaluate import Items, parse_task
+from trainers.evaluate.outcome import Outcome, outcome_of
 from trainers.evaluate.run import measure
 from trainers.evaluate.subject import open_subject
 from trainers.kto import KTO
@@ -210,7 +211,7 @@ def preferences(args: argparse.Namespace) -> list[str]:
     # Long pairs are left out of the training alone, where they take most of the time.
     train = _written(_fits(rest, args.chars, args.train_pairs), args.runs / "pairs-train.jsonl")
     test = _written(held, args.runs / "pairs-test.jsonl")
-    watched = _written(_fits(held, args.chars, 32), args.runs / "pairs-watched.jsonl")
+    watched = _written(_fits(held, args.chars, 16), args.runs / "pairs-watched.jsonl")
     common = {"batch": 4, "max_length": 1024, "learning_rate": args.rate, "watch_answers": 0}
     sft = SFT(steps=args.steps, batch=4, max_length=1024)
     start = _trained(sft, train, args.runs / "pairs-sft", args.model, None)
@@ -222,11 +223,13 @@ def preferences(args: argparse.Namespace) -> list[str]:
     }.items():
         out = args.runs / f"pairs-{name.lower()}"
         runs[name] = _trained(settings, train, out, str(start.path), watched)
-    task = f"preference:{test}"
-    found = {
-        name: _measured(str(run.path), [task], base=str(start.path))[0]
-        for name, run in runs.items()
-    }
+    task = parse_task(f"preference:{test}")
+    items: dict[str, Items] = {}
+    for name, run in runs.items():
+        subject = open_subject(str(run.path), note=_tell)
+        items[name] = task.run(subject, _tell)
+        subject.close()
+    found = {name: outcome_of(task, each, items["SFT"]) for name, each in items.items()}
     return _preference_report(args, runs, found)
 
 
