@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import fields
 from typing import Annotated, Any, ClassVar, Literal
 
 from msgspec import Meta
@@ -24,8 +26,8 @@ class Settings:
         epochs: Passes over the data, where `steps` is 0.
         batch: Rows in one forward pass of one device.
         accumulate: Forward passes that make one optimizer step.
-        learning_rate: Highest learning rate; 0 takes the method's own: one for adapters, one for
-            full fine-tuning.
+        learning_rate: Highest learning rate, up to 1; 0 takes the method's own: one for adapters,
+            one for full fine-tuning.
         schedule: How the learning rate falls: `cosine`, `linear` or `constant`.
         warmup: Share of the steps in which the learning rate rises.
         weight_decay: Weight decay of AdamW.
@@ -61,7 +63,7 @@ class Settings:
     epochs: Annotated[float, Meta(gt=0, le=10_000)] = 3.0
     batch: _Positive = 4
     accumulate: _Positive = 1
-    learning_rate: Annotated[float, Meta(ge=0)] = 0.0
+    learning_rate: Annotated[float, Meta(ge=0, le=1)] = 0.0
     schedule: Literal["cosine", "linear", "constant"] = "cosine"
     warmup: Annotated[float, Meta(ge=0, lt=1)] = 0.03
     weight_decay: Annotated[float, Meta(ge=0)] = 0.0
@@ -88,6 +90,10 @@ class Settings:
 
     def rules(self) -> None:
         """Checks what the types of the fields cannot say; raises ValueError."""
+        for each in fields(self):
+            value = getattr(self, each.name)
+            if isinstance(value, float) and not math.isfinite(value):
+                raise ValueError(f"{each.name}: must be a finite number, not {value}")
         if self.quantize == "nf4" and self.lora == "none":
             raise ValueError("lora: a model in 4 bits trains only through an adapter; not `none`")
         if self.patience and not self.evaluate_every:

@@ -6,7 +6,7 @@ import argparse
 import dataclasses
 import inspect
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,15 +18,22 @@ __all__ = ["add_flags", "settings_from"]
 _Made = TypeVar("_Made")
 
 
-def add_flags(parser: argparse.ArgumentParser, cls: type) -> None:
+def add_flags(parser: argparse.ArgumentParser, cls: type, *, without: Collection[str] = ()) -> None:
     """Adds an option for each field of a settings class, with its docstring as help.
 
     An option that is not given stays away from the result, so that a file's value holds.
+
+    Args:
+        parser: Is added to.
+        cls: The settings class.
+        without: Fields that have no option.
     """
     group = parser.add_argument_group("settings")
     texts = _texts(cls)
     hints = hints_of(cls)
     for spec in dataclasses.fields(cls):
+        if spec.name in without:
+            continue
         group.add_argument(
             f"--{spec.name.replace('_', '-')}",
             default=argparse.SUPPRESS,
@@ -67,18 +74,26 @@ def _names(text: str) -> tuple[str, ...]:
     return tuple(each for each in text.split(",") if each)
 
 
-def settings_from(cls: type[_Made], args: argparse.Namespace, file: str | None = None) -> _Made:
+def settings_from(
+    cls: type[_Made],
+    args: argparse.Namespace,
+    file: str | None = None,
+    *,
+    without: Collection[str] = (),
+) -> _Made:
     """Builds settings from a YAML file and from options, which win.
 
     Args:
         cls: A settings class.
         args: Parsed options of `add_flags`.
         file: A YAML file of `key: value`.
+        without: Fields that the command decides itself.
 
     Raises:
         InputError: For every value that is wrong, by its option or by file and key.
     """
-    names = [spec.name for spec in dataclasses.fields(cls)]  # type: ignore[arg-type]
+    listed = dataclasses.fields(cls)  # type: ignore[arg-type]
+    names = [spec.name for spec in listed if spec.name not in without]
     given = {name: getattr(args, name) for name in names if hasattr(args, name)}
     kept = _file(file, names) if file else {}
     try:

@@ -1,0 +1,74 @@
+"""More and more records of one dataset."""
+
+import pytest
+
+from datakit.errors import InputError
+from tests.trainers.lift.test_lifting import GOOD, ends
+from tests.trainers.lift.tiny import SETTINGS
+from trainers.lift.kept import Kept
+from trainers.lift.scaling import scaling
+
+
+def measured(tmp_path, model, **changes):
+    path = tmp_path / "test.jsonl"
+    path.write_bytes(b"".join(each.to_line() for each in ends(6, "Yes.", "trams by now, do you")))
+    given = {
+        "sizes": [4, 8, 16], "task": f"perplexity:{path}", "model": str(model), "seeds": 2,
+        "settings": SETTINGS, "general": False, "workers": 1, "kept": Kept(tmp_path / "kept"),
+    }  # fmt: skip
+    return scaling(GOOD, **(given | changes))
+
+
+def test_all_sizes_get_the_same_steps(tiny_model_dir, tmp_path):
+    found = measured(tmp_path, tiny_model_dir)
+    assert found.variants == ("4 records", "8 records", "16 records")
+    assert found.baseline == "4 records"
+    assert {each.steps for each in found.trials} == {8}
+    assert {(each.variant, each.distinct) for each in found.trials} == {
+        ("4 records", 4), ("8 records", 8), ("16 records", 16)
+    }  # fmt: skip
+    assert {each.examples for each in found.trials} == {16}
+
+
+def test_or_each_record_is_seen_once(tiny_model_dir, tmp_path):
+    found = measured(tmp_path, tiny_model_dir, match="examples")
+    assert {(each.variant, each.examples) for each in found.trials} == {
+        ("4 records", 4), ("8 records", 8), ("16 records", 16)
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"sizes": [4]}, "two sizes"),
+        ({"sizes": [0, 4]}, "two sizes"),
+        ({"sizes": [4, 41]}, "--sizes 41: good has 40 records"),
+        ({"match": "tokens"}, "--match tokens"),
+    ],
+)
+def test_mistakes(changes, says, tiny_model_dir, tmp_path):
+    with pytest.raises(InputError, match=says):
+        measured(tmp_path, tiny_model_dir, **changes)
+
+
+def test_a_smaller_size_is_part_of_a_larger_one(tiny_model_dir, tmp_path):
+    from dataclasses import replace
+
+    from trainers.lift.budget import Budget
+    from trainers.lift.scaling import _cut, name_of
+    from trainers.lift.study import declare
+
+    path = tmp_path / "test.jsonl"
+    path.write_bytes(b"".join(each.to_line() for each in ends(3, "Yes.", "trams")))
+    study = declare(
+        [replace(GOOD, name=name_of(size)) for size in (3, 9, 30)],
+        baseline=name_of(3), model=str(tiny_model_dir), task=f"perplexity:{path}",
+        settings=SETTINGS, budget=Budget("steps", 8, 2), replicates=4,
+    )  # fmt: skip
+    plans = _cut(study, [3, 9, 30], once=False).plans
+    for k in range(4):
+        few, more, most = (set(plans[name_of(size)][k].indices) for size in (3, 9, 30))
+        assert (len(few), len(more)) == (3, 9)
+        assert few < more
+        assert len(most) == 16
+    assert plans[name_of(3)][0].indices != plans[name_of(3)][1].indices

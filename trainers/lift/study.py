@@ -1,0 +1,228 @@
+"""A study as it is declared before its first trial."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from typing import Any
+
+from datakit.errors import InputError
+from datakit.record import Record, digest
+from trainers import models
+from trainers.evaluate import Task, TaskOptions, parse_task
+from trainers.evaluate.general import general_tasks
+from trainers.lift.bench import Work
+from trainers.lift.budget import Budget, Plan, plan, sentence
+from trainers.lift.draws import places
+from trainers.lift.guards import Guard, guards
+from trainers.lift.reading import Rows, rows_of
+from trainers.lift.variants import Variant
+from trainers.models import resolve
+from trainers.sft import SFT
+from trainers.tokens import set_template, stop_ids
+
+__all__ = ["Study", "declare"]
+
+
+@dataclass(frozen=True)
+class Study:
+    """What is compared, on what, and how much is spent on each.
+
+    Args:
+        variants: Rows by variant, the baseline first.
+        baseline: Its name.
+        model: As the user named it.
+        task: Likewise.
+        tasks: The task, and the general set where that is measured.
+        settings: Of each trial, all but steps and seed.
+        budget: What each trial may spend.
+        plans: By variant, a plan for each replicate.
+        places: By variant, where its records stand on the circle of `trainers.lift.draws`.
+        replicates: Declared.
+        seed: Of the draws.
+        guards: What was looked at.
+        metric: The one that verdicts are about; None takes the task's first.
+        device: `cpu` or `cuda`.
+        fingerprint: Of the model's weights.
+        template: Text of the chat template.
+        config: Of the model.
+    """
+
+    variants: Mapping[str, Rows]
+    baseline: str
+    model: str
+    task: str
+    tasks: tuple[Task, ...]
+    settings: SFT
+    budget: Budget
+    plans: Mapping[str, Sequence[Plan]]
+    places: Mapping[str, Sequence[float]]
+    replicates: int
+    seed: int
+    guards: tuple[Guard, ...]
+    metric: str | None
+    device: str
+    fingerprint: str
+    template: str
+    config: Any
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the variants, the baseline first."""
+        return tuple(self.variants)
+
+    @cached_property
+    def task_hashes(self) -> tuple[str, ...]:
+        """For each task what it asks, all of it."""
+        return tuple(hashlib.sha256(repr(each).encode()).hexdigest() for each in self.tasks)
+
+    def work(self, name: str, replicate: int) -> Work:
+        """Returns one trial, ready to be done."""
+        own, rows = self.plans[name][replicate], self.variants[name].encoded
+        key = f"{name}, replicate {replicate + 1}"
+        return Work(key, tuple(rows[at] for at in own.indices), own.steps, replicate)
+
+    def settings_of(self, work: Work) -> SFT:
+        """Returns the settings of a trial."""
+        return replace(self.settings, steps=work.steps, seed=work.seed)
+
+    def fitting(self) -> int:
+        """Returns how many trials the free memory holds at once; 1 at least."""
+        from trainers.memory.estimate import estimate
+        from trainers.memory.fitting import plan_of
+        from trainers.memory.free import free_memory
+
+        longest = max(most for rows in self.variants.values() for most, _ in rows.lengths)
+        device = self.device.partition(":")[0]
+        need = estimate(self.config, plan_of(self.settings, longest, device)).needed
+        return max(1, free_memory(self.device) // max(1, need))
+
+    def no_verdict(self) -> list[str]:
+        """Says why nothing may be concluded, if so."""
+        return [each.text for each in self.guards if each.level == "stop"]
+
+    def identity(self) -> str:
+        """Returns a hash of what is compared and how, whatever the number of replicates is."""
+        return digest(
+            {
+                "variants": {name: rows.variant.sha256 for name, rows in self.variants.items()},
+                "model": self.fingerprint,
+                "tasks": list(self.task_hashes),
+                "settings": asdict(self.settings),
+                "budget": asdict(self.budget),
+                "seed": self.seed,
+                # Of a study of sizes, the variants are told apart by their plans alone.
+                "first": {name: list(own[0].indices) for name, own in self.plans.items()},
+            },
+            16,
+        )
+
+    def declared(self, looks: Sequence[int] = ()) -> dict[str, Any]:
+        """Returns all of it as JSON values."""
+        return {
+            "schema": "datakit.lift/1",
+            "identity": self.identity(),
+            "baseline": self.baseline,
+            "model": {"given": self.model, "fingerprint": self.fingerprint},
+            "task": {"given": self.task, "items": len(self.tasks[0])},
+            "settings": asdict(self.settings),
+            "budget": {**asdict(self.budget), "text": sentence(self.budget, self.plans)},
+            "declared": {
+                "replicates": self.replicates,
+                "looks": list(looks),
+                "seed": self.seed,
+                "variants": [
+                    {
+                        "ref": name,
+                        "records": len(rows.variant.records),
+                        "sha256": rows.variant.sha256,
+                        "control": rows.variant.control or None,
+                    }
+                    for name, rows in self.variants.items()
+                ],
+            },
+            "device": self.device,
+        }
+
+
+def declare(
+    variants: Sequence[Variant],
+    *,
+    baseline: str,
+    model: str,
+    task: str,
+    settings: SFT,
+    budget: Budget,
+    replicates: int,
+    seed: int = 0,
+    general: bool = True,
+    options: TaskOptions | None = None,
+    metric: str | None = None,
+    device: str = "auto",
+    items: Callable[[str], Sequence[Record] | None] = lambda task: None,
+) -> Study:
+    """Opens all that a study needs, and looks at it; nothing is trained yet.
+
+    Args:
+        variants: All of them, the baseline too.
+        baseline: Its name.
+        model: What is fine-tuned.
+        task: What it is measured by.
+        settings: Of each trial, all but steps and seed.
+        budget: What each trial may spend.
+        replicates: How many.
+        seed: Of the draws.
+        general: Whether the general set is measured too.
+        options: Of the task.
+        metric: What the verdicts are about.
+        device: `auto`, `cpu` or `cuda`.
+        items: Gives a task's items as records, where they can be had.
+
+    Raises:
+        InputError: If something is not there, is wrong, or would be lost unsaid.
+    """
+    names = [each.name for each in variants]
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise InputError(f"{twice}: is given twice.")
+    ordered = sorted(variants, key=lambda each: each.name != baseline)
+    place = models.default_device() if device == "auto" else device
+    ref = resolve(model)
+    first = parse_task(task, options)
+    extra = general_tasks()[:1] if general else ()
+    tokenizer = models.load_tokenizer(ref)
+    set_template(tokenizer, settings.template)
+    config = models.load_config(ref)
+    stops = stop_ids(tokenizer, config, models.load_generation_config(ref))
+    rows = {each.name: rows_of(each, tokenizer, stops, settings) for each in ordered}
+    lengths = {name: each.lengths for name, each in rows.items()}
+    where = {name: places(each.variant.records, seed) for name, each in rows.items()}
+    plans = plan(budget, lengths, where, replicates, baseline=baseline)
+    found = guards(
+        [each.variant for each in rows.values()],
+        items(task),
+        plans,
+        budget,
+        tested=len(first),
+    )
+    return Study(
+        variants=rows,
+        baseline=baseline,
+        model=model,
+        task=task,
+        tasks=(first, *extra),
+        settings=replace(settings, steps=0, seed=0),
+        budget=budget,
+        plans=plans,
+        places=where,
+        replicates=replicates,
+        seed=seed,
+        guards=tuple(found),
+        metric=metric,
+        device=place,
+        fingerprint=models.fingerprint(ref),
+        template=str(tokenizer.chat_template),
+        config=config,
+    )

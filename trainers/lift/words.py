@@ -1,0 +1,109 @@
+"""Verdicts in words; never one from a point estimate."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+
+from trainers.lift.estimate import ENOUGH, Comparison, Difference
+
+__all__ = ["Unit", "unit_of", "verdicts"]
+
+
+class Unit:
+    """How the values of a metric are written.
+
+    Args:
+        metric: Its name.
+        share: Whether its scores are 0 or 1: differences are then points of a hundred.
+    """
+
+    def __init__(self, metric: str, *, share: bool) -> None:
+        self.metric = metric
+        self.share = share
+
+    def value(self, score: float) -> str:
+        """Returns a score as it is written: `27.9 %`, `1.032`."""
+        return f"{100 * score:.1f} %" if self.share else f"{score:.3f}"
+
+    def signed(self, change: float) -> str:
+        """Returns a difference with its sign: `+5.1`, `-0.038`."""
+        return f"{100 * change:+.1f}" if self.share else f"{change:+.3f}"
+
+    def ends(self, it: Difference) -> str:
+        """Returns an interval: `[+0.9, +9.3]`; empty if there is none."""
+        if it.low is None or it.high is None:
+            return ""
+        return f"[{self.signed(it.low)}, {self.signed(it.high)}]"
+
+    def amount(self, change: float) -> str:
+        """Returns how much without a sign, with the unit: `5.1 points`, `0.038 nats per token`."""
+        if self.share:
+            return f"{100 * abs(change):.1f} points"
+        return f"{abs(change):.3f}{_UNITS.get(self.metric, f' of {self.metric}')}"
+
+
+_UNITS = {"nll": " nats per token", "bits_per_byte": " bits per byte"}
+
+
+def unit_of(metric: str, tables: Iterable[Any]) -> Unit:
+    """Returns how the values of a metric are written.
+
+    Args:
+        metric: Its name.
+        tables: All its scores, as arrays of any shapes.
+    """
+    share = all(np.isin(np.asarray(each), (0.0, 0.5, 1.0)).all() for each in tables)
+    return Unit(metric, share=share)
+
+
+def verdicts(it: Comparison, baseline: str, unit: Unit, *, smallest: float | None) -> list[str]:
+    """Says what the comparison allows to be said, the most wanted sentence first.
+
+    Args:
+        it: The comparison.
+        baseline: The variant that the others are held against.
+        unit: How values are written.
+        smallest: The smallest effect that a study of this size would find four times in five.
+    """
+    if not it.enough:
+        count = "1 replicate is" if it.replicates == 1 else f"{it.replicates} replicates are"
+        return [
+            f"No verdict: {count} not enough, {ENOUGH} are needed. What differs between two "
+            "replicates may be as large as what differs between the variants."
+        ]
+    ranked = sorted(it.means, key=lambda name: it.means[name], reverse=not it.lower_is_better)
+    first, *others = ranked
+    said = [_between(it, first, others[0], unit, smallest)]
+    if len(others) > 1:
+        said += list(_rest(it, ranked, baseline, unit, smallest))
+    return said
+
+
+def _rest(
+    it: Comparison, ranked: list[str], baseline: str, unit: Unit, smallest: float | None
+) -> Iterator[str]:
+    told = set(ranked[:2])
+    for name in ranked:
+        if name != baseline and {name, baseline} != told:
+            yield _between(it, name, baseline, unit, smallest)
+
+
+def _between(it: Comparison, one: str, other: str, unit: Unit, smallest: float | None) -> str:
+    if _better(it, other, one):
+        one, other = other, one
+    found = it.difference(one, other)
+    if found.clear:
+        verb = "beats" if _better(it, one, other) else "loses to"
+        return f"{one} {verb} {other} by {unit.amount(found.value)} {unit.ends(found)}."
+    sees = f"; this size sees {unit.amount(smallest)} or more" if smallest is not None else ""
+    return (
+        f"{one} and {other} cannot be told apart "
+        f"({unit.signed(found.value)} {unit.ends(found)}){sees}."
+    )
+
+
+def _better(it: Comparison, one: str, other: str) -> bool:
+    return (it.means[one] < it.means[other]) == it.lower_is_better
