@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from datakit.errors import InputError, MissingExtraError, did_you_mean
 from datakit.fingerprint import file_sha256
 from trainers.gguf import checkpoint_of
+from trainers.hub import local_only
 from trainers.trouble import told
 
 if TYPE_CHECKING:
@@ -224,16 +225,22 @@ def load_config(ref: ModelRef) -> PretrainedConfig:
     transformers = need("transformers", "train", "A model")
     with told(ref.given, ref.path, on_hub=ref.kind == "hub"):
         config: PretrainedConfig = transformers.AutoConfig.from_pretrained(
-            ref.path, revision=ref.revision, trust_remote_code=False
+            ref.path, revision=ref.revision, trust_remote_code=False, **_near(ref)
         )
     return config
+
+
+def _near(ref: ModelRef) -> dict[str, bool]:
+    return local_only(on_hub=ref.kind == "hub")
 
 
 def load_generation_config(ref: ModelRef) -> Any:  # noqa: ANN401  GenerationConfig or None
     """Returns how the model says that it generates: it may name more tokens that end an answer."""
     transformers = need("transformers", "train", "A model")
     try:
-        return transformers.GenerationConfig.from_pretrained(ref.path, revision=ref.revision)
+        return transformers.GenerationConfig.from_pretrained(
+            ref.path, revision=ref.revision, **_near(ref)
+        )
     except (OSError, ValueError):
         return None
 
@@ -251,6 +258,7 @@ def load_tokenizer(ref: ModelRef) -> PreTrainedTokenizerBase:
             ref.adapter if own else ref.path,
             revision=None if own else ref.revision,
             trust_remote_code=False,
+            **({} if own else _near(ref)),
         )
     if tokenizer.pad_token is None or tokenizer.pad_token == tokenizer.eos_token:
         vocabulary = tokenizer.get_vocab()
@@ -289,7 +297,7 @@ def load_model(
     place = device if device != "auto" else default_device()
     options: dict[str, Any] = {"dtype": torch_dtype(dtype, place), "revision": ref.revision}
     # A model's own code is never run; who needs that loads the model without us.
-    options["trust_remote_code"] = False
+    options |= {"trust_remote_code": False, **_near(ref)}
     if quantize:
         options["quantization_config"] = _quantization(quantize)
         # In 4 bits a model cannot be moved: each process loads it where it will train.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import TracebackType
 
 from datakit.errors import InputError
+from trainers.hub import reachable
 
 __all__ = ["told"]
 
@@ -35,6 +36,12 @@ class told:
         ):
             return
         text = " ".join(str(error).split())
+        if self._on_hub and isinstance(error, OSError) and not reachable():
+            raise InputError(
+                f"{self._given}: is no folder here, and not in the hub's cache; the hub could not "
+                "be reached. Check the name and the network (HF_ENDPOINT, HTTPS_PROXY, "
+                "HF_HUB_OFFLINE); a local folder or `embedded` needs none."
+            ) from error
         if self._on_hub and isinstance(error, OSError):
             raise InputError(
                 f"{self._given}: cannot be loaded from the hub: {text[:300]} "
