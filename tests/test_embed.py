@@ -1,3 +1,5 @@
+import contextlib
+import logging
 import sys
 import types
 
@@ -91,3 +93,36 @@ def test_the_real_model_prints_nothing(capfd):
     assert np.allclose(np.linalg.norm(rows, axis=1), 1, atol=1e-5)
     assert rows[0] @ rows[1] > 0.8 > 0.4 > rows[0] @ rows[2]
     assert capfd.readouterr() == ("", "")
+
+
+def test_what_libraries_note_at_their_import_is_not_shown(monkeypatch):
+    """peft, which sentence-transformers imports, imports bitsandbytes, which speaks."""
+
+    class Loud(types.ModuleType):
+        def __getattr__(self, name):
+            if name != "SentenceTransformer":
+                raise AttributeError(name)
+            logging.getLogger("bitsandbytes.backends.cpu.ops").warning("Failed to load")
+            logging.getLogger("another").error("This is wrong")
+            return lambda place: FakeNetwork()
+
+    pytest.importorskip("torch")
+    monkeypatch.setitem(sys.modules, "sentence_transformers", Loud("sentence_transformers"))
+    with caught("bitsandbytes", "another") as seen:
+        Embedder()
+    assert seen == ["This is wrong"]
+
+
+@contextlib.contextmanager
+def caught(*names):
+    """Notes what is logged by these loggers or below them."""
+    seen = []
+    handler = logging.Handler()
+    handler.emit = lambda record: seen.append(record.getMessage())
+    for name in names:
+        logging.getLogger(name).addHandler(handler)
+    try:
+        yield seen
+    finally:
+        for name in names:
+            logging.getLogger(name).removeHandler(handler)

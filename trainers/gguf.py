@@ -36,17 +36,22 @@ def checkpoint_of(gguf: Path) -> Path:
     folder = cache_folder() / "models" / f"{gguf.stem}-{file_sha256(gguf)[:16]}"
     if (folder / "config.json").is_file():
         return folder
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(prefix=".draft-", dir=folder.parent))
+    draft = None
     try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        draft = Path(tempfile.mkdtemp(prefix=".draft-", dir=folder.parent))
         _convert(gguf, draft)
         # Another process may have made the same folder meanwhile; either is good.
         if not folder.exists():
             os.replace(draft, folder)
     except OSError as error:
-        raise InputError(f"{folder}: cannot be written: {error.strerror or error}.") from None
+        raise InputError(
+            f"{folder}: the model cannot be unpacked there: {error.strerror or error}. The "
+            "variable DATAKIT_CACHE names another folder."
+        ) from None
     finally:
-        shutil.rmtree(draft, ignore_errors=True)
+        if draft is not None:
+            shutil.rmtree(draft, ignore_errors=True)
     return folder
 
 

@@ -19,6 +19,7 @@ from typing import Any
 from datakit.errors import InputError
 from trainers import models
 from trainers.models import ModelRef, resolve
+from trainers.quiet import quiet
 from trainers.running.run import RUN_FILE, Run, weight_files, write_json
 from trainers.tokens import encode
 
@@ -110,6 +111,7 @@ class Merged:
         )
 
 
+@quiet()
 def merge(
     adapter: str,
     out: str | Path,
@@ -138,15 +140,9 @@ def merge(
     ref, folder = resolve(adapter), Path(out)
     _check(ref, adapter, folder)
     kind = _format(ref, adapter, dtype)
-    tokenizer = models.load_tokenizer(ref)
-    rows = [row for row in (_ids(tokenizer, each) for each in _PROBES) if len(row) > 1]
     draft = folder.with_name(f".{folder.name}.{os.getpid()}")
     try:
-        say(f"{ref.base.given}: loading it unquantised")
-        before, base = _write(ref, rows, kind, tokenizer, draft)
-        say("loading what was saved, to compare")
-        after = _logits(models.load_model(_at(draft), dtype="float32", device="cpu"), rows)
-        merged = _compared(ref, folder, kind, before, base, after, weight_files(draft))
+        merged = _checked(ref, folder, kind, draft, say)
         if not merged.same:
             raise _not_the_same(adapter, merged)
         write_json(draft / "merge.json", merged.to_json())
@@ -157,6 +153,19 @@ def merge(
     finally:
         shutil.rmtree(draft, ignore_errors=True)
     return merged
+
+
+def _checked(
+    ref: ModelRef, folder: Path, dtype: str, draft: Path, say: Callable[[str], None]
+) -> Merged:
+    """Writes the merged model to a draft of its folder, and compares what can be read of it."""
+    tokenizer = models.load_tokenizer(ref)
+    rows = [row for row in (_ids(tokenizer, each) for each in _PROBES) if len(row) > 1]
+    say(f"{ref.base.given}: loading it unquantised")
+    before, base = _write(ref, rows, dtype, tokenizer, draft)
+    say("loading what was saved, to compare")
+    after = _logits(models.load_model(_at(draft), dtype="float32", device="cpu"), rows)
+    return _compared(ref, folder, dtype, before, base, after, weight_files(draft))
 
 
 def _format(ref: ModelRef, adapter: str, dtype: str) -> str:

@@ -1,24 +1,23 @@
-"""Which model is meant, and how it is loaded: embedded, a folder, an adapter, GGUF, or a hub id."""
+"""How the model that a name means is loaded: its configuration, tokenizer and weights."""
 
 from __future__ import annotations
 
-import json
 import os
-import re
-from dataclasses import dataclass, replace
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from datakit.errors import InputError, MissingExtraError, did_you_mean
+from datakit.errors import DatakitWarning, InputError, MissingExtraError
 from datakit.fingerprint import file_sha256
-from trainers.gguf import checkpoint_of
 from trainers.hub import local_only
+from trainers.naming import RUN_FILE, ModelRef, read_json, recorded_base, resolve
 from trainers.trouble import told
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 __all__ = [
+    "RUN_FILE",
     "ModelRef",
     "fingerprint",
     "is_reward",
@@ -28,45 +27,18 @@ __all__ = [
     "load_tokenizer",
     "need",
     "noted",
+    "read_json",
     "recorded_base",
     "resolve",
 ]
-
-_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+(@[\w./-]+)?\Z")
-RUN_FILE = "run.json"
-_UNFINISHED = ("running", "failed")
 
 # Tokens that models set aside for padding. A pad token that is also the end of an answer works only
 # as long as no library masks by its number; one that is never learnt cannot go wrong.
 _PAD_TOKENS = ("<|pad|>", "<pad>", "[PAD]", "<|finetune_right_pad_id|>", "<|endoftext|>", "<unk>")
 
-
-@dataclass(frozen=True)
-class ModelRef:
-    """A model that was named.
-
-    Args:
-        given: What the user wrote.
-        kind: `embedded`, `folder`, `adapter`, `gguf`, `hub` or `served`.
-        path: The folder or hub id of the (base) model; the URL of a served one.
-        adapter: The folder of a PEFT adapter that goes on top.
-        revision: The revision of a hub id, as in `owner/name@revision`.
-        name: The model's name at its server.
-    """
-
-    given: str
-    kind: str
-    path: str
-    adapter: str | None = None
-    revision: str | None = None
-    name: str | None = None
-
-    @property
-    def base(self) -> ModelRef:
-        """The same model without its adapter."""
-        if self.adapter is None:
-            return self
-        return _base_of(Path(self.adapter))
+# Bytes of weights that are hashed before each use of an adapter, which takes some seconds. A merge
+# and --resume compare weights of any size.
+_MOST_HASHED = 4 * 2**30
 
 
 def need(package: str, extra: str, purpose: str) -> Any:  # noqa: ANN401  a module
@@ -88,111 +60,11 @@ def need(package: str, extra: str, purpose: str) -> Any:  # noqa: ANN401  a modu
         raise MissingExtraError.of(package, extra, purpose) from None
 
 
-def resolve(text: str) -> ModelRef:
-    """Finds out what a model's name means.
-
-    Args:
-        text: `embedded`; a folder with a checkpoint or an adapter; a .gguf file; a hub id, also
-            `owner/name@revision`; or the URL of an OpenAI-compatible server, with the model's name
-            after `#` where it serves several.
-
-    Raises:
-        InputError: If there is no such thing, or if the folder holds no whole model.
-    """
-    if text == "embedded":
-        from datakit.llm.embedded import default_gguf
-
-        return ModelRef(text, "embedded", str(checkpoint_of(default_gguf())))
-    if text.startswith(("http://", "https://")):
-        url, _, name = text.partition("#")
-        if "@" in url.partition("://")[2].partition("/")[0]:
-            raise InputError(
-                "a model's URL must hold no user or password: it stands in files and on pages. "
-                "Put the key into the environment: OPENAI_API_KEY."
-            )
-        return ModelRef(text, "served", url, name=name or None)
-    path = Path(text)
-    if path.suffix == ".gguf":
-        if not path.is_file():
-            raise InputError(f"{text}: there is no such model file.")
-        return ModelRef(text, "gguf", str(checkpoint_of(path)))
-    if path.is_dir():
-        return _folder(text, path)
-    if _HUB_ID.match(text) and not text.startswith((".", "/")) and not path.parent.is_dir():
-        name, _, revision = text.partition("@")
-        return ModelRef(text, "hub", name, revision=revision or None)
-    meant = did_you_mean(text, ["embedded"])
-    raise InputError(
-        f"{text}: there is no such model{meant or '.'} A model is `embedded`, a folder, a .gguf "
-        "file, a hub id (owner/name), or the URL of an OpenAI-compatible server."
-    )
-
-
-def _folder(text: str, path: Path) -> ModelRef:
-    if (path / RUN_FILE).is_file() and read_json(path / RUN_FILE).get("status") in _UNFINISHED:
-        raise InputError(
-            f"{text}: its training is not finished; the same `datakit train` command with --resume "
-            "goes on."
-        )
-    if (path / "adapter_config.json").is_file():
-        base = _base_of(path)
-        if base.adapter is not None:
-            raise InputError(
-                f"{text}: its base, {base.given}, is an adapter too; merge that first."
-            )
-        return replace(base, given=text, kind="adapter", adapter=str(path))
-    if (path / "config.json").is_file():
-        return ModelRef(text, "folder", str(path))
-    raise InputError(
-        f"{text}: is no model: it has neither config.json nor adapter_config.json. "
-        "Name the folder that `datakit train -o` wrote, or a checkpoint."
-    )
-
-
-def _base_of(folder: Path) -> ModelRef:
-    """Finds the base of an adapter: what run.json says that it was, or what PEFT noted."""
-    if (folder / RUN_FILE).is_file():
-        model = read_json(folder / RUN_FILE).get("model", {})
-        if model.get("base"):
-            return recorded_base(folder, model)
-    given = read_json(folder / "adapter_config.json").get("base_model_name_or_path")
-    if not given:
-        raise InputError(
-            f"{folder / 'adapter_config.json'}: base_model_name_or_path is missing, so nobody "
-            "knows which model the adapter belongs to. Add it."
-        )
-    return resolve(str(given))
-
-
-def recorded_base(folder: Path, model: dict[str, Any]) -> ModelRef:
-    """Returns the base that a run noted; a folder that is gone never becomes a name on the hub.
-
-    Args:
-        folder: The run's folder.
-        model: What its run.json says of the model; see `noted`.
-
-    Raises:
-        InputError: If the base is not there any more.
-    """
-    given, kind = str(model["base"]), model.get("base_kind")
-    if kind == "hub":
-        return ModelRef(given, "hub", given.partition("@")[0], revision=model.get("revision"))
-    if kind not in ("folder", "gguf"):
-        return resolve(given)
-    for path in (model.get("base_path"), given):
-        if path and Path(path).exists():
-            return replace(resolve(str(path)), given=given)
-    raise InputError(
-        f"{folder}: its base, {given}, is not there any more (it was {model.get('base_path')}). "
-        f"Put it back, or correct model.base_path in {folder / RUN_FILE}."
-    )
-
-
 def noted(ref: ModelRef) -> dict[str, Any]:
     """Returns what run.json keeps of a model, so that it is found again from anywhere."""
     base = ref.base
     local = base.kind in ("folder", "gguf")
-    commit = getattr(load_config(base), "_commit_hash", None) if base.kind == "hub" else None
+    commit = _commit(base) if base.kind == "hub" else None
     return {
         "given": ref.given,
         "kind": ref.kind,
@@ -204,26 +76,11 @@ def noted(ref: ModelRef) -> dict[str, Any]:
     }
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """Reads a JSON object.
-
-    Raises:
-        InputError: If the file is not one.
-    """
-    try:
-        value = json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read: {error}.") from None
-    if not isinstance(value, dict):
-        raise InputError(f"{path}: is not a JSON object.")
-    return value
-
-
 def load_config(ref: ModelRef) -> PretrainedConfig:
     """Returns the configuration of the (base) model; reads no weights."""
     _local_only(ref)
     transformers = need("transformers", "train", "A model")
-    with told(ref.given, ref.path, on_hub=ref.kind == "hub"):
+    with told(ref.given, ref.path, on_hub=ref.on_hub):
         config: PretrainedConfig = transformers.AutoConfig.from_pretrained(
             ref.path, revision=ref.revision, trust_remote_code=False, **_near(ref)
         )
@@ -231,7 +88,7 @@ def load_config(ref: ModelRef) -> PretrainedConfig:
 
 
 def _near(ref: ModelRef) -> dict[str, bool]:
-    return local_only(on_hub=ref.kind == "hub")
+    return local_only(on_hub=ref.on_hub)
 
 
 def load_generation_config(ref: ModelRef) -> Any:  # noqa: ANN401  GenerationConfig or None
@@ -253,7 +110,7 @@ def load_tokenizer(ref: ModelRef) -> PreTrainedTokenizerBase:
     _local_only(ref)
     transformers = need("transformers", "train", "A tokenizer")
     own = ref.adapter and (Path(ref.adapter) / "tokenizer_config.json").is_file()
-    with told(ref.given, ref.path, on_hub=ref.kind == "hub"):
+    with told(ref.given, ref.path, on_hub=ref.on_hub):
         tokenizer: PreTrainedTokenizerBase = transformers.AutoTokenizer.from_pretrained(
             ref.adapter if own else ref.path,
             revision=None if own else ref.revision,
@@ -295,18 +152,12 @@ def load_model(
     _fits_task(ref, task)
     transformers = need("transformers", "train", "A model")
     place = device if device != "auto" else default_device()
-    options: dict[str, Any] = {"dtype": torch_dtype(dtype, place), "revision": ref.revision}
-    # A model's own code is never run; who needs that loads the model without us.
-    options |= {"trust_remote_code": False, **_near(ref)}
-    if quantize:
-        options["quantization_config"] = _quantization(quantize)
-        # In 4 bits a model cannot be moved: each process loads it where it will train.
-        own = f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if place == "cuda" else place
-        options["device_map"] = {"": own}
+    options = _options(ref, torch_dtype(dtype, place), quantize, place)
     kind = transformers.AutoModelForCausalLM
     if task == "SEQ_CLS":
         kind, options["num_labels"] = transformers.AutoModelForSequenceClassification, 1
-    with told(ref.given, ref.path, on_hub=ref.kind == "hub"):
+    _same_base(ref)
+    with told(ref.given, ref.path, on_hub=ref.on_hub):
         model = kind.from_pretrained(ref.path, **options)
         if ref.adapter:
             peft = need("peft", "train", "An adapter")
@@ -315,6 +166,22 @@ def load_model(
         model = model.to(place)
     result: PreTrainedModel = model.train(trainable)
     return result
+
+
+def _options(ref: ModelRef, dtype: Any, quantize: str | None, place: str) -> dict[str, Any]:  # noqa: ANN401
+    # A model's own code is never run; who needs that loads the model without us.
+    options = {
+        "dtype": dtype,
+        "revision": ref.revision,
+        "trust_remote_code": False,
+        **_near(ref),
+    }
+    if quantize:
+        options["quantization_config"] = _quantization(quantize)
+        # In 4 bits a model cannot be moved: each process loads it where it will train.
+        own = f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if place == "cuda" else place
+        options["device_map"] = {"": own}
+    return options
 
 
 def is_reward(ref: ModelRef) -> bool:
@@ -379,11 +246,44 @@ def fingerprint(ref: ModelRef) -> str:
 
     folder = Path(ref.path)
     if not folder.is_dir():
-        return f"{ref.path}@{getattr(load_config(ref), '_commit_hash', None) or ref.revision}"
+        return f"{ref.path}@{_commit(ref) or ref.revision}"
     whole = hashlib.sha256()
-    for path in sorted((*folder.glob("*.safetensors"), *folder.glob("*.bin"))):
+    for path in _weights(folder):
         whole.update(f"{path.name} {file_sha256(path)}\n".encode())
     return whole.hexdigest()
+
+
+def _commit(ref: ModelRef) -> str | None:
+    """Returns the commit of a model on the hub, by the place of its files in the cache.
+
+    Not every release of transformers keeps it in the configuration.
+    """
+    load_config(ref)
+    from huggingface_hub import try_to_load_from_cache
+
+    file = try_to_load_from_cache(ref.path, "config.json", revision=ref.revision)
+    return Path(file).parent.name if isinstance(file, str) else None
+
+
+def _same_base(ref: ModelRef) -> None:
+    """Warns where an adapter comes onto other weights than those that its training recorded."""
+    if ref.adapter is None or not (Path(ref.adapter) / RUN_FILE).is_file():
+        return
+    recorded = (read_json(Path(ref.adapter) / RUN_FILE).get("model") or {}).get("sha256")
+    here = Path(ref.path)
+    if here.is_dir() and sum(each.stat().st_size for each in _weights(here)) > _MOST_HASHED:
+        return
+    if recorded and recorded != fingerprint(ref):
+        warnings.warn(
+            f"{ref.given}: was trained on another model than {ref.base.given} is now: the weights "
+            "differ, and its answers may be worse for it.",
+            DatakitWarning,
+            stacklevel=3,
+        )
+
+
+def _weights(folder: Path) -> list[Path]:
+    return sorted((*folder.glob("*.safetensors"), *folder.glob("*.bin")))
 
 
 def _local_only(ref: ModelRef) -> None:

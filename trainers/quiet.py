@@ -11,7 +11,10 @@ from trainers.models import need
 __all__ = ["quiet"]
 
 # Their warnings are for who writes a program with them.
-_LIBRARIES = r"(transformers|trl|peft|accelerate|torch|bitsandbytes|datasets)(\.|$)"
+_LIBRARIES = (
+    r"(transformers|trl|peft|accelerate|torch|bitsandbytes|datasets|huggingface_hub|"
+    r"safetensors)(\.|$)"
+)
 
 
 @contextmanager
@@ -38,8 +41,9 @@ def quiet() -> Iterator[None]:
         each.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
-            for kind in (FutureWarning, UserWarning):
-                warnings.filterwarnings("ignore", category=kind, module=_LIBRARIES)
+            # They are put down to whoever called, which may be us.
+            warnings.simplefilter("ignore", FutureWarning)
+            warnings.filterwarnings("ignore", category=UserWarning, module=_LIBRARIES)
             yield
     finally:
         transformers.logging.set_verbosity(level)

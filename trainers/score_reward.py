@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -40,7 +41,7 @@ class RewardScore:
         model: The folder that `datakit train reward` wrote.
         batch: Records that are rated at once.
         max_length: Most tokens of a record, prompt and answer together.
-        counts: Found by the step, whatever is given: what the model counts by beside its weights,
+        counts: Found by the step, and never given: what the model counts by beside its weights,
             which are its settings, its tokenizer and, for an adapter, the same of its base.
     """
 
@@ -48,7 +49,7 @@ class RewardScore:
     batch: Annotated[int, Meta(ge=1)] = 16
     max_length: Annotated[int, Meta(ge=1)] = 1024
     # Files rather than one hash of them: a pipeline that is only looked at reads no weights.
-    counts: tuple[FileRef, ...] = ()
+    counts: tuple[FileRef, ...] = field(default=(), init=False)
 
     def __post_init__(self) -> None:
         model, *rest = _deciding(Path(self.model).expanduser())

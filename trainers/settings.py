@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import fields
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -13,8 +12,11 @@ from datakit.step import validated
 
 __all__ = ["Settings", "lora_config"]
 
-_Positive = Annotated[int, Meta(ge=1)]
-_NotNegative = Annotated[int, Meta(ge=0)]
+# Far more than anything that ends; what is written with a digit too many is told before the work.
+_Rows = Annotated[int, Meta(ge=1, le=65_536)]
+_Steps = Annotated[int, Meta(ge=0, le=10**9)]
+# Of a number that has no bound of its own, in any method.
+_MOST = 1_000_000
 
 
 @validated
@@ -59,30 +61,31 @@ class Settings:
     adapter_rate: ClassVar[float] = 2e-4
     full_rate: ClassVar[float] = 2e-5
 
-    steps: _NotNegative = 0
+    steps: _Steps = 0
     epochs: Annotated[float, Meta(gt=0, le=10_000)] = 3.0
-    batch: _Positive = 4
-    accumulate: _Positive = 1
+    batch: _Rows = 4
+    accumulate: _Rows = 1
     learning_rate: Annotated[float, Meta(ge=0, le=1)] = 0.0
     schedule: Literal["cosine", "linear", "constant"] = "cosine"
     warmup: Annotated[float, Meta(ge=0, lt=1)] = 0.03
-    weight_decay: Annotated[float, Meta(ge=0)] = 0.0
-    clip: Annotated[float, Meta(gt=0)] = 1.0
+    weight_decay: Annotated[float, Meta(ge=0, le=10)] = 0.0
+    clip: Annotated[float, Meta(ge=1e-6, le=1e6)] = 1.0
     optimizer: str = "auto"
-    max_length: _Positive = 1024
+    max_length: Annotated[int, Meta(ge=1, le=10_000_000)] = 1024
     long: Literal["stop", "drop", "cut"] = "stop"
     unusable: Literal["stop", "drop"] = "stop"
     lora: Literal["lora", "rslora", "dora", "lora+", "none"] = "lora"
-    lora_r: _Positive = 16
-    lora_alpha: _Positive = 32
+    lora_r: Annotated[int, Meta(ge=1, le=8192)] = 16
+    lora_alpha: Annotated[int, Meta(ge=1, le=65_536)] = 32
     lora_dropout: Annotated[float, Meta(ge=0, lt=1)] = 0.0
     quantize: Literal["none", "nf4"] = "none"
     template: str = ""
     checkpointing: Literal["auto", "on", "off"] = "auto"
-    seed: _NotNegative = 0
-    evaluate_every: _NotNegative = 0
-    patience: _NotNegative = 0
-    save_every: _NotNegative = 0
+    # The libraries' generators take no larger one.
+    seed: Annotated[int, Meta(ge=0, le=2**32 - 1)] = 0
+    evaluate_every: _Steps = 0
+    patience: _Steps = 0
+    save_every: _Steps = 0
     report_to: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -92,8 +95,9 @@ class Settings:
         """Checks what the types of the fields cannot say; raises ValueError."""
         for each in fields(self):
             value = getattr(self, each.name)
-            if isinstance(value, float) and not math.isfinite(value):
-                raise ValueError(f"{each.name}: must be a finite number, not {value}")
+            # Written so that what is no number at all does not pass either.
+            if isinstance(value, float) and not abs(value) <= _MOST:
+                raise ValueError(f"{each.name}: must be a number of at most {_MOST:,}, not {value}")
         if self.quantize == "nf4" and self.lora == "none":
             raise ValueError("lora: a model in 4 bits trains only through an adapter; not `none`")
         if self.patience and not self.evaluate_every:
@@ -112,9 +116,6 @@ class Settings:
             device: `cpu` or `cuda`.
             held_out: Whether there are held-out rows.
         """
-        every = self.evaluate_every or total_steps
-        save = self.save_every or max(1, total_steps // 10)
-        stops_early = bool(self.patience)
         return {
             "max_steps": total_steps,
             "per_device_train_batch_size": self.batch,
@@ -132,6 +133,22 @@ class Settings:
             "bf16": computes_bf16(device),
             "gradient_checkpointing": self.checkpointing == "on"
             or (self.checkpointing == "auto" and device != "cpu"),
+            "logging_steps": max(1, total_steps // 200),
+            "logging_first_step": True,
+            # Else a loss that is no number is shown as the mean of those before it.
+            "logging_nan_inf_filter": False,
+            "report_to": list(self.report_to) or "none",
+            "disable_tqdm": True,
+            "dataloader_pin_memory": device != "cpu",
+            **self._pauses(total_steps, held_out=held_out),
+        }
+
+    def _pauses(self, total_steps: int, *, held_out: bool) -> dict[str, Any]:
+        """Returns when a training stops to evaluate and to save."""
+        every = self.evaluate_every or total_steps
+        save = self.save_every or max(1, total_steps // 10)
+        stops_early = bool(self.patience)
+        return {
             "eval_strategy": "steps" if held_out else "no",
             "eval_steps": every if held_out else None,
             "eval_on_start": held_out,
@@ -142,13 +159,6 @@ class Settings:
             "load_best_model_at_end": stops_early,
             "metric_for_best_model": "eval_loss" if stops_early else None,
             "greater_is_better": False if stops_early else None,
-            "logging_steps": max(1, total_steps // 200),
-            "logging_first_step": True,
-            # Else a loss that is no number is shown as the mean of those before it.
-            "logging_nan_inf_filter": False,
-            "report_to": list(self.report_to) or "none",
-            "disable_tqdm": True,
-            "dataloader_pin_memory": device != "cpu",
         }
 
     def optimizer_on(self, device: str) -> str:

@@ -577,6 +577,13 @@ WORDS = [
         "run p.yaml --bugdet 5",
         'unknown option "--bugdet"; did you mean "--budget"?',
     ),
+    words(
+        "option of a method",
+        "train sft data.jsonl -o out --stepz 3",
+        'datakit train sft: unknown option "--stepz"; did you mean "--steps"?',
+        "See: datakit train sft --help",
+    ),
+    words("word too many", "ls here", 'datakit ls: "here" is one word too many.'),
     words("missing word", "run", "datakit run: pipeline is missing.\nSee: datakit run --help\n"),
     words("budget", "run p.yaml --budget five", '--budget: "five" is not an amount of US dollars'),
     words("limit", "run p.yaml --limit x", '--limit: "x" is not a whole number of at least 1.'),

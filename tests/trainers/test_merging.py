@@ -59,6 +59,13 @@ def test_a_merge_that_went_wrong_leaves_nothing_behind(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_nothing_but_its_own_words_is_shown(tiny_adapter_dir, tmp_path, capfd):
+    said = []
+    merge(str(tiny_adapter_dir), tmp_path / "merged", say=said.append)
+    assert len(said) == 2
+    assert capfd.readouterr() == ("", "")
+
+
 def test_nothing_is_ever_merged_into_four_bits(tiny_adapter_dir, tmp_path, monkeypatch):
     asked = []
     load = models.load_model

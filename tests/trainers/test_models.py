@@ -1,11 +1,13 @@
 import json
 import shutil
+import time
 
 import pytest
 
-from datakit.errors import InputError
-from trainers import models
+from datakit.errors import DatakitWarning, InputError
+from trainers import hub, models
 from trainers.models import resolve
+from trainers.quiet import quiet
 
 
 def test_what_a_name_means(tiny_model_dir, tiny_adapter_dir):
@@ -37,6 +39,21 @@ def test_no_such_model(text, says):
         resolve(text)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "http://h/v1?key=s3cret",
+        "HTTPS://h/v1?key=s3cret#m",
+        "http://h?s3cret@k",
+        "https://u:s3cret@h/v1",
+    ],
+)
+def test_a_url_with_a_secret_is_refused_and_not_told(text):
+    with pytest.raises(InputError, match="OPENAI_API_KEY") as caught:
+        resolve(text)
+    assert "s3cret" not in str(caught.value)
+
+
 def test_a_folder_that_is_none(tmp_path):
     with pytest.raises(InputError, match="neither config"):
         resolve(str(tmp_path))
@@ -46,6 +63,16 @@ def test_a_folder_that_is_none(tmp_path):
     (tmp_path / "adapter_config.json").write_text("no json")
     with pytest.raises(InputError, match="cannot be read"):
         resolve(str(tmp_path))
+
+
+@pytest.mark.parametrize("blocked", ["cache", "cache/models"])
+def test_a_cache_that_cannot_be_written_names_its_variable(tmp_path, monkeypatch, blocked):
+    (tmp_path / "x.gguf").write_bytes(b"GGUF")
+    monkeypatch.setenv("DATAKIT_CACHE", str(tmp_path / "cache"))
+    (tmp_path / blocked).parent.mkdir(exist_ok=True)
+    (tmp_path / blocked).write_text("a file")
+    with pytest.raises(InputError, match=r"cache.*: the model cannot be .*DATAKIT_CACHE"):
+        resolve(str(tmp_path / "x.gguf"))
 
 
 def test_no_gguf(tmp_path):
@@ -77,11 +104,66 @@ def test_an_adapter_for_another_base_is_told(tiny_model_dir, tiny_adapter_dir, t
         models.load_model(resolve(str(adapter)), device="cpu")
 
 
+def noted_as(adapter, base, **model):
+    """Writes what a training notes of the base that an adapter belongs to."""
+    noted = {"base": str(base), "base_kind": "folder", "base_path": str(base), **model}
+    (adapter / "run.json").write_text(json.dumps({"status": "done", "model": noted}))
+
+
+def test_an_adapter_on_weights_that_changed_is_told(tiny_model_dir, tiny_adapter_dir, tmp_path):
+    base, adapter = tmp_path / "base", tmp_path / "adapter"
+    shutil.copytree(tiny_model_dir, base)
+    shutil.copytree(tiny_adapter_dir, adapter)
+    noted_as(adapter, base, sha256=models.fingerprint(resolve(str(base))))
+    assert models.load_model(resolve(str(adapter)), device="cpu") is not None
+    with open(base / "model.safetensors", "r+b") as file:
+        file.seek(-1, 2)
+        file.write(b"\x7f")
+    told = "adapter: was trained on another model than .*base is"
+    with quiet(), pytest.warns(DatakitWarning, match=told):
+        models.load_model(resolve(str(adapter)), device="cpu")
+
+
+def test_large_weights_are_not_read_twice(tiny_model_dir, tiny_adapter_dir, tmp_path, monkeypatch):
+    adapter = tmp_path / "adapter"
+    shutil.copytree(tiny_adapter_dir, adapter)
+    noted_as(adapter, tiny_model_dir, sha256="another")
+    monkeypatch.setattr(models, "_MOST_HASHED", 1)
+    assert models.load_model(resolve(str(adapter)), device="cpu") is not None
+
+
 def test_the_hub_out_of_reach_is_told(monkeypatch, tmp_path):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setenv("HF_HOME", str(tmp_path))
     with pytest.raises(InputError, match="the hub could not be reached"):
         models.load_config(resolve("nobody/nothing-at-all"))
+
+
+def test_a_model_in_the_cache_needs_no_hub(monkeypatch, tmp_path, tiny_model_dir):
+    from huggingface_hub import constants
+
+    commit = "0123456789abcdef0123456789abcdef01234567"
+    folder = tmp_path / "models--me--tiny"
+    (folder / "refs").mkdir(parents=True)
+    (folder / "refs" / "main").write_text(commit)
+    shutil.copytree(tiny_model_dir, folder / "snapshots" / commit)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    hub.reachable.cache_clear()
+    ref, start = resolve("me/tiny"), time.monotonic()
+    assert models.load_tokenizer(ref).chat_template and models.load_model(ref, device="cpu")
+    assert models.fingerprint(ref) == f"me/tiny@{commit}"
+    with pytest.raises(
+        InputError, match="not \\(or not whole\\) in the hub's cache; the hub could"
+    ):
+        models.load_config(resolve("me/other"))
+    # The client alone asks for 40 seconds.
+    assert time.monotonic() - start < 10
+    assert constants.HF_HUB_OFFLINE is False
+    hub.reachable.cache_clear()
 
 
 def test_the_pad_token_does_not_end_answers(tiny_model_dir, tmp_path):

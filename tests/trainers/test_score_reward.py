@@ -81,6 +81,20 @@ def test_a_model_counts_by_what_decides_its_ratings(rater, tmp_path):
     assert identity(RewardScore(model=str(tmp_path / "moved"))) != identity(step)
 
 
+def test_what_the_step_finds_is_not_written_into_a_pipeline(rater, tmp_path):
+    from datakit.config import parse_pipeline, to_yaml
+
+    (tmp_path / "d.jsonl").write_text('{"instruction": "a", "output": "b"}\n')
+    text = f"name: x\nsource: d.jsonl\nsteps:\n  - score.reward: {{model: {rater}}}\n"
+    pipeline = parse_pipeline(text, folder=tmp_path)
+    written = to_yaml(pipeline)
+    assert "counts" not in written and pipeline.steps[0].counts
+    assert parse_pipeline(written).steps == pipeline.steps
+    given = text.replace("}}", "}").replace("}\n", ", counts: [x]}\n")
+    with pytest.raises(InputError, match=r"score\.reward\.counts: unknown key"):
+        parse_pipeline(given, folder=tmp_path)
+
+
 def changed(path, **values):
     path.write_text(_json(json.loads(path.read_text()) | values))
 

@@ -6,12 +6,14 @@ models answer, `outputs.jsonl` has what is there, so that nothing is generated t
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from datakit.cli.console import counted
 from datakit.curate import Pairs, make_pairs, read_pairs, write_pairs
 from datakit.curate.items import dump
 from datakit.direct import open_input
@@ -156,7 +158,8 @@ def answered(
 ) -> Pairs:
     """Has both models answer, one after the other, and returns the shuffled pairs.
 
-    What is in the folder already is not generated again; what is generated is saved at once.
+    What is in the folder already is not generated again; what is generated is saved at once. An
+    answer that the limit cut off says so at its end.
 
     Args:
         folder: The comparison's; made if it is not there.
@@ -174,22 +177,32 @@ def answered(
         pairs = read_pairs(path)
         check_key(path, pairs.key, key)
         return pairs
-    if opener is None:
-        from trainers.evaluate.subject import check_subject, open_subject
-
-        opener = open_subject
-        # A fault of the second one must not come to light after the first one's hours of work.
-        for model in models:
-            check_subject(model)
+    opener = opener or _opener(models)
     outputs = _Outputs(folder / OUTPUTS, key)
-    for place, model in enumerate(models):
-        _ask(model, place, prompts, outputs, opener, note)
-    first, second = map(shown_model, models)
-    names = (first, second) if first != second else (f"{first} (A)", f"{second} (B)")
-    pairs = make_pairs(prompts, *outputs.texts, names=names, seed=key["seed"], key=key)
+    try:
+        for place, model in enumerate(models):
+            _ask(model, place, prompts, outputs, opener, note)
+    finally:
+        outputs.tidy()
+    pairs = make_pairs(prompts, *outputs.texts, names=_names(models), seed=key["seed"], key=key)
     write_pairs(path, pairs)
     outputs.path.unlink()
     return pairs
+
+
+def _opener(models: Models) -> Opener:
+    """Returns what opens either model, once it is known that nothing keeps it from doing so."""
+    from trainers.evaluate.subject import check_subject, open_subject
+
+    # A fault of the second one must not come to light after the first one's hours of work.
+    for model in models:
+        check_subject(model)
+    return open_subject
+
+
+def _names(models: Models) -> tuple[str, str]:
+    first, second = map(shown_model, models)
+    return (first, second) if first != second else (f"{first} (A)", f"{second} (B)")
 
 
 def _ask(
@@ -208,14 +221,27 @@ def _ask(
     subject = opener(model)
     try:
         for start in range(done, len(prompts), _BATCH):
-            batch = prompts[start : start + _BATCH]
-            outputs.add(place, subject.generate(batch, max_new_tokens=outputs.max_new_tokens))
+            batch, most = prompts[start : start + _BATCH], outputs.max_new_tokens
+            answers = subject.generate(batch, max_new_tokens=most)
+            outputs.add(place, [_marked(subject, each, most) for each in answers])
             note(f"{name}: {len(outputs.texts[place]):,} of {len(prompts):,} answered")
     finally:
         # The next one may need all of the memory.
         subject.close()
         del subject
         gc.collect()
+
+
+def _marked(subject: Subject, text: str, most: int) -> str:
+    """Marks an answer that the limit cut off, or a person would blame the model for its end.
+
+    Its tokens are counted anew, which for what a model wrote gives the number that it wrote. Only a
+    model that is loaded here has its tokenizer here.
+    """
+    tokenizer = getattr(subject, "tokenizer", None)
+    if tokenizer is None or len(tokenizer.encode(text, add_special_tokens=False)) < most:
+        return text
+    return f"{text} … [cut off: the limit is {counted(most, 'token')}]"
 
 
 class _Outputs:
@@ -228,6 +254,7 @@ class _Outputs:
 
     def __init__(self, path: Path, key: Mapping[str, Any]) -> None:
         self.path = path
+        self._made = [each for each in path.parents if not each.exists()]
         self.max_new_tokens: int = key["max_new_tokens"]
         self.texts: tuple[list[str], list[str]] = ([], [])
         try:
@@ -256,6 +283,15 @@ class _Outputs:
         except OSError as error:
             raise _unwritten(self.path, error) from None
         self.texts[place].extend(texts)
+
+    def tidy(self) -> None:
+        """Removes the file, and folders that were made for it, if no model has answered."""
+        if any(self.texts):
+            return
+        with contextlib.suppress(OSError):
+            self.path.unlink(missing_ok=True)
+            for folder in self._made:
+                folder.rmdir()
 
 
 def _unwritten(path: Path, error: OSError) -> InputError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import math
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol
@@ -18,6 +19,8 @@ from trainers.models import ModelRef, resolve
 __all__ = ["Conversation", "Talker", "chat", "open_talker"]
 
 _RESET = "/reset"
+# What begins like a path, such as /etc/hosts, is a question.
+_COMMAND = re.compile(r"/[A-Za-z]*")
 _HINT = "Ctrl-C ends an answer, /reset begins anew, Ctrl-D ends the chat"
 
 Write = Callable[[str], None]
@@ -201,9 +204,15 @@ def _turn(conversation: Conversation, console: Console) -> bool:
     if question == _RESET:
         conversation.reset()
         console.say("forgotten")
+    elif _COMMAND.fullmatch(question):
+        console.say(f"{_unknown(question)} Ctrl-D ends the chat.")
     elif question:
         _answer(conversation, question, console)
     return True
+
+
+def _unknown(given: str) -> str:
+    return f"there is no {given}; there is {_RESET}, which begins anew."
 
 
 def _answer(conversation: Conversation, question: str, console: Console) -> None:
@@ -228,22 +237,24 @@ def _write(text: str) -> None:
 def _read(conversation: Conversation, console: Console) -> None:
     """Answers the lines of standard input."""
     found: list[dict[str, str]] = []
-    for question in _questions(sys.stdin):
+    for number, question in _questions(sys.stdin):
         if question == _RESET:
             conversation.reset()
             continue
+        if _COMMAND.fullmatch(question):
+            raise InputError(f"standard input:{number}: {_unknown(question)}")
         answer = conversation.ask(question, lambda text: None)
         found.append({"question": question, "answer": answer})
         console.result(visible(answer))
     console.document(found)
 
 
-def _questions(stream: Any) -> Iterator[str]:  # noqa: ANN401  a text stream over bytes
+def _questions(stream: Any) -> Iterator[tuple[int, str]]:  # noqa: ANN401  a text stream over bytes
     lines: Iterable[bytes] = stream.buffer
     for number, line in enumerate(lines, 1):
         text = decode(line, f"standard input:{number}").strip().removeprefix("\ufeff")
         if text:
-            yield text
+            yield number, text
 
 
 def open_talker(
@@ -276,5 +287,8 @@ def open_talker(
             raise InputError("--template: a server has its own; leave it out.")
         return ServedTalker(ref, max_new_tokens, temperature, seed)
     from trainers.commands.talking import LocalTalker
+    from trainers.evaluate.subject import check_subject
 
+    # What is wrong is told before anything is said to be loaded.
+    check_subject(ref.given, template=template)
     return LocalTalker(ref, max_new_tokens, temperature, seed, template, note)

@@ -111,7 +111,9 @@ def _file(path: str, names: list[str]) -> dict[str, Any]:
     import yaml
 
     try:
-        value = yaml.safe_load(Path(path).read_text("utf-8"))
+        text = Path(path).read_text("utf-8")
+        _unique(path, yaml.compose(text))
+        value = yaml.safe_load(text)
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"--settings {path}: cannot be read: {error}.") from None
     except yaml.YAMLError as error:
@@ -125,6 +127,20 @@ def _file(path: str, names: list[str]) -> dict[str, Any]:
         )
     # YAML reads `2e-4` as a text; a number is meant.
     return {key: _number(each) for key, each in value.items()}
+
+
+def _unique(path: str, node: Any) -> None:  # noqa: ANN401  yaml.Node or None
+    """Stops where a key stands twice: YAML would take the last one, unsaid."""
+    seen: dict[str, int] = {}
+    for key, _ in (
+        getattr(node, "value", None) or () if getattr(node, "id", "") == "mapping" else ()
+    ):
+        line = key.start_mark.line + 1
+        if key.value in seen:
+            raise InputError(
+                f"{path}:{line}: {key.value} stands in line {seen[key.value]} already; leave one."
+            )
+        seen[key.value] = line
 
 
 def _number(value: object) -> object:

@@ -6,15 +6,20 @@ import argparse
 import importlib
 import shlex
 import sys
+from pathlib import Path
 from typing import Any
 
-from datakit.cli.console import Console, command
+from datakit.cli.console import Console, command, one_line
 from datakit.cli.files import fields_option
 from datakit.cli.main import common
 from datakit.errors import InputError
 from trainers.commands.flags import add_flags, settings_from
+from trainers.running.ear import Ear
 
 __all__ = ["METHODS", "train"]
+
+# As every command of datakit ends that was interrupted.
+_INTERRUPTED = 130
 
 # method: (module, class, values that make it this method, one line of help)
 METHODS: dict[str, tuple[str, str, dict[str, Any], str]] = {
@@ -88,40 +93,76 @@ def train(args: argparse.Namespace, console: Console) -> int:
             raise InputError(f"--{name}: `train {args.train_method}` has {value}; leave it out.")
         setattr(args, name, value)
     settings = settings_from(getattr(importlib.import_module(module), cls), args, args.settings)
-    from trainers.running.job import Ear
+    held_out = _held_out(args.held_out)
     from trainers.running.launch import fit
     from trainers.running.run import is_main
 
-    def say(text: str) -> None:
+    try:
+        run = fit(
+            settings,
+            args.data,
+            model=args.model,
+            out=args.out,
+            **held_out,
+            resume=args.resume,
+            store=args.store,
+            fields=args.fields,
+            device=args.device,
+            command=shlex.join(["datakit", *sys.argv[1:]]),
+            ear=_ear(console, speaks=is_main()),
+        )
+    except KeyboardInterrupt:
         if is_main():
-            console.say(text)
+            _say_whatever(console, _interrupted(Path(args.out)))
+        return _INTERRUPTED
+    if not is_main():
+        return 0
+    console.document(run.facts)
+    for line in run.summary():
+        console.result(one_line(line))
+    return 0
+
+
+def _ear(console: Console, *, speaks: bool) -> Ear:
+    """Returns who passes what happens on to the terminal; of several processes one speaks."""
+    if not speaks:
+        return Ear()
 
     def table(title: str, rows: list[tuple[str, str]]) -> None:
-        if rows and is_main():
+        if rows:
             width = max(len(name) for name, _ in rows)
             console.say(title)
             for name, text in rows:
                 console.say(f"  {name:<{width}}  {text}")
 
-    run = fit(
-        settings,
-        args.data,
-        model=args.model,
-        out=args.out,
-        **_held_out(args.held_out),
-        resume=args.resume,
-        store=args.store,
-        fields=args.fields,
-        device=args.device,
-        command=shlex.join(["datakit", *sys.argv[1:]]),
-        ear=Ear(say, lambda text, last: console.repaint(text, last=last), table),
+    return Ear(console.say, lambda text, last: console.repaint(text, last=last), table)
+
+
+def _say_whatever(console: Console, text: str) -> None:
+    """Says it with --quiet too, as a mistake would be."""
+    if console.quiet:
+        sys.stderr.write(f"{text}\n")
+    else:
+        console.say(text)
+
+
+def _interrupted(out: Path) -> str:
+    """Returns what is left of a training that was interrupted, and how it goes on."""
+    from trainers.models import RUN_FILE
+    from trainers.running.checkpoints import FOLDER, last_checkpoint
+
+    if not (out / RUN_FILE).is_file():
+        return "Interrupted before the training began; nothing was written."
+    checkpoint = last_checkpoint(out / FOLDER)
+    if checkpoint is None:
+        return (
+            "Interrupted. There is no checkpoint yet: the same command with --resume begins the "
+            "training anew."
+        )
+    return (
+        f"Interrupted. The last checkpoint is {checkpoint}; the same command with --resume goes "
+        "on from there."
     )
-    if not is_main():
-        return 0
-    console.document(run.facts)
-    for line in run.summary():
-        console.result(line)
-    return 0
 
 
 def _held_out(text: str | None) -> dict[str, Any]:

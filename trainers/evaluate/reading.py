@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from datakit.rows import Row
 
-__all__ = ["read_chats", "read_pairs", "take_rows"]
+__all__ = ["read_chats", "read_pairs", "take_rows", "task_records"]
 
 
 def read_chats(argument: str, options: TaskOptions) -> tuple[Chat, ...]:
@@ -30,7 +30,7 @@ def read_chats(argument: str, options: TaskOptions) -> tuple[Chat, ...]:
     Raises:
         InputError: If there are none, or a record is no chat.
     """
-    return _some(chats(_records(argument, options, "chat")), argument)
+    return _some(chats(task_records(argument, options, "chat")), argument)
 
 
 def read_pairs(argument: str, options: TaskOptions) -> tuple[Pair, ...]:
@@ -39,7 +39,7 @@ def read_pairs(argument: str, options: TaskOptions) -> tuple[Pair, ...]:
     Raises:
         InputError: If there are none, or a record is no pair.
     """
-    return _some(pairs(_records(argument, options, "pair")), argument)
+    return _some(pairs(task_records(argument, options, "pair")), argument)
 
 
 def take_rows(argument: str, options: TaskOptions) -> list[tuple[str, dict[str, Any]]]:
@@ -51,7 +51,12 @@ def take_rows(argument: str, options: TaskOptions) -> list[tuple[str, dict[str, 
     return list(_some(itertools.islice(read_rows(argument), options.limit), argument))
 
 
-def _records(argument: str, options: TaskOptions, want: Want) -> Iterator[Record]:
+def task_records(argument: str, options: TaskOptions, want: Want) -> Iterator[Record]:
+    """Yields the records that a task's items are made of.
+
+    Raises:
+        InputError: If they cannot be read.
+    """
     fields = None
     if os.path.isfile(argument) and _has_questions(argument):
         fields = {"instruction": "question", "output": "answer"}

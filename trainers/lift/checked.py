@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from datakit.errors import InputError
 from datakit.record import Record
-from trainers.evaluate import TASKS
+from trainers.evaluate import TASKS, TaskOptions
 from trainers.lift.study import Study
 
 __all__ = ["Told", "guarded", "items_of"]
@@ -31,16 +30,16 @@ class Told:
     progress: Callable[[str, bool], None] = lambda text, last: None
 
 
-def items_of(task: str, store: str | Path | None) -> list[Record] | None:
+def items_of(task: str, options: TaskOptions | None) -> list[Record] | None:
     """Returns a task's items as records, if it has a file."""
-    from trainers.data import open_data
+    from trainers.evaluate.reading import task_records
 
     name, _, argument = task.partition(":")
     kind = TASKS.get(name)
     if kind is None or "FILE" not in kind.argument or not argument:
         return None
     try:
-        return list(open_data(argument, want="chat", store=store))
+        return list(task_records(argument, options or TaskOptions(), "chat"))
     except InputError:
         # What has another shape, as multiple choice, is read by its task alone.
         return None

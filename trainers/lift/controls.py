@@ -1,8 +1,8 @@
 """Controls: variants made worse, or merely smaller, in a known way.
 
-A study that does not see half the answers shuffled would not see less either. What a control does
-to which record depends on the record's prompt and the seed, not on the records around it; and of
-one seed a smaller share or size is a part of every larger one.
+A study that does not see half the answers shuffled would not see less either. Which records a
+control takes is drawn by their prompts and the seed, as alike as can be in two variants; and of one
+seed a smaller share or size is a part of every larger one.
 """
 
 from __future__ import annotations
@@ -77,10 +77,12 @@ def duplicated(variant: Variant, times: int, seed: int) -> Variant:
         seed: Another one keeps others.
 
     Raises:
-        InputError: If `times` is below 2.
+        InputError: If `times` is below 2, or there is nothing to duplicate.
     """
     if times < 2:
         raise InputError(f"duplicated: times must be 2 or more, not {times}.")
+    if not variant.records:
+        raise InputError(f"{variant.name}: there are no records in it.")
     distinct: dict[str, int] = {}
     for at in ranked(variant.records, seed, "duplicated"):
         distinct.setdefault(variant.records[at].content_hash, at)
@@ -180,8 +182,7 @@ def _givers(chosen: Sequence[tuple[int, str]]) -> dict[int, int]:
     for at, answer in chosen:
         alike[answer.strip()].append(at)
     line = [at for group in alike.values() for at in group]
-    # All of them equal: anyone's but his own.
-    step = max(map(len, alike.values())) % len(line) or 1
+    step = max(map(len, alike.values()))
     return {at: line[(place + step) % len(line)] for place, at in enumerate(line)}
 
 

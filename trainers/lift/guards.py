@@ -115,8 +115,10 @@ def _leaks(variants: Sequence[Variant], items: Sequence[Record] | None) -> Itera
         yield Guard("contamination", "ok", f"{text} ({how}).")
     short = total - len(Sought(items).questions)
     if short:
-        text = f"{short:,} of {counted(total, 'test item')} have under 5 words: they were looked "
-        yield Guard("contamination", "note", f"{text}for as whole prompts only.")
+        text = (
+            f"{short:,} of {counted(total, 'test item')} are too short to be looked for in other "
+        )
+        yield Guard("contamination", "note", f"{text}texts; their prompts were compared.")
 
 
 def _leaks_told(own: Sequence[Leak], total: int) -> str:
@@ -205,6 +207,8 @@ def _same(variants: Sequence[Variant]) -> Iterator[Guard]:
 
 def _shared(variants: Sequence[Variant]) -> Iterator[Guard]:
     """Notes what the variants have in common with the first."""
+    if not variants:
+        return
     base, *others = variants
     asked = {question(each) for each in base.records}
     whole = {each.content_hash for each in base.records}

@@ -16,7 +16,7 @@ from trainers.lift.result import UNTRAINED, Lift, Trial
 from trainers.lift.study import Study
 from trainers.lift.words import Unit, unit_of, verdicts
 
-__all__ = ["LOWER", "judge"]
+__all__ = ["LOWER", "judge", "table_of"]
 
 # Metrics that are better when they are lower.
 LOWER = frozenset({"nll", "bits_per_byte", "perplexity"})
@@ -47,11 +47,14 @@ def judge(
         InputError: If the task has no such metric.
     """
     metric = _metric(study, untrained)
-    tables = {name: _table(trials, name, metric) for name in study.names}
+    tables = {name: table_of(trials, name, metric) for name in study.names}
     comparison = _compared(tables, untrained, metric, confidence)
     others = {
         name: _compared(
-            {each: _table(trials, each, name) for each in study.names}, untrained, name, confidence
+            {each: table_of(trials, each, name) for each in study.names},
+            untrained,
+            name,
+            confidence,
         )
         for name in _metrics(untrained)
         if name != metric
@@ -119,7 +122,8 @@ def _need(comparison: Comparison, baseline: str, effect: float | None, unit: Uni
     return max(needs, key=lambda each: each.smallest).sentence(unit.amount)
 
 
-def _table(trials: Sequence[Trial], variant: str, metric: str) -> Any:  # noqa: ANN401
+def table_of(trials: Sequence[Trial], variant: str, metric: str) -> Any:  # noqa: ANN401
+    """Returns a variant's scores as an array of replicates by items."""
     own = sorted((t for t in trials if t.variant == variant), key=lambda t: t.replicate)
     return np.array([each.items.scores[metric] for each in own], dtype=np.float64)
 

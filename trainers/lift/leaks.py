@@ -21,7 +21,7 @@ from datakit.overlap import GRAM, LONG, LONG_SHARE, SHARE, SHORTEST
 from datakit.record import Record
 from datakit.text import Hashes, clip, collapse, grams, word_hashes, words
 from trainers.exchange import has
-from trainers.lift.variants import asked, question
+from trainers.lift.variants import answered, asked, question
 
 __all__ = ["Leak", "Rule", "Sought", "leaks", "shown"]
 
@@ -95,9 +95,10 @@ class Sought:
         for at, record in enumerate(records):
             parts = [each for text in _parts(record) if (each := tuple(words(text)))]
             length = sum(map(len, parts))
-            if length < SHORTEST:
+            # As `Overlap`, which starts from parts of that length.
+            if max(map(len, parts), default=0) < SHORTEST:
                 continue
-            if length < GRAM and (answer := words(record.output)):
+            if length < GRAM and (answer := words(answered(record))):
                 self._answers[len(self.questions)] = answer
             self.questions.append(at)
             starts.append(len(flat))
@@ -145,6 +146,8 @@ class Sought:
             # No place is there twice, so that plain indexing adds all of them.
             edge[hit] += 1
             edge[hit + size] -= 1
+        if not edge.any():
+            return np.zeros(len(self._lengths), np.bool_)
         covered = np.cumsum(edge[:-1]) > 0
         share = np.add.reduceat(covered, self._begins, dtype=np.intp) / self._lengths
         needed = np.where(self._lengths < GRAM, 1.0, SHARE)
@@ -201,7 +204,7 @@ def _of(
         rules: dict[int, Rule] = {}
         for rule, by_item in found:
             here = (first[place] for place in by_item.get(item, ()) if place in first)
-            for at in itertools.islice(here, _NAMED + len(rules)):
+            for at in itertools.islice(here, _NAMED):
                 rules.setdefault(at, rule)
         for at, rule in itertools.islice(rules.items(), _NAMED):
             inner = records[at] if rule == "record_in_item" else tested
@@ -222,7 +225,7 @@ def _texts(record: Record) -> list[str]:
     """Returns all texts of a record, each for itself."""
     if not has(record, "messages"):
         return [record.instruction, record.input, record.output]
-    return [*(each["content"] for each in asked(record)), record.output]
+    return [*(each["content"] for each in asked(record)), answered(record)]
 
 
 def _has(said: Sequence[Sequence[str]], wanted: Sequence[str]) -> bool:

@@ -115,7 +115,7 @@ def lift(
         options=options,
         metric=metric,
         device=device,
-        items=lambda text: items_of(text, store),
+        items=lambda text: items_of(text, options),
     )
     guarded(study, contaminated, told)
     looks = looks_of(study, place)

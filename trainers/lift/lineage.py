@@ -42,11 +42,11 @@ def kin(variant: Variant, items: Sequence[Record]) -> list[Kin]:
         variant: With the records that it dropped.
         items: What is tested on.
     """
-    items = _own(variant, items)
     everyone = (*items, *variant.records, *variant.gone)
     named = {parent for each in everyone for parent in each.parents}
     if not named:
         return []
+    items = _own(variant, items, named)
     children: defaultdict[Hashable, list[Hashable]] = defaultdict(list)
     place: dict[Hashable, int] = {}
     for at, each in enumerate(variant.records):
@@ -69,9 +69,10 @@ def kin(variant: Variant, items: Sequence[Record]) -> list[Kin]:
     return found
 
 
-def _own(variant: Variant, items: Sequence[Record]) -> list[Record]:
+def _own(variant: Variant, items: Sequence[Record], named: set[str]) -> list[Record]:
     """Returns the items, without an id where a record of the variant has it for something else."""
-    asked = {each.id: question(each) for each in variant.records if each.id}
+    parents = (each for each in variant.records if each.id in named)
+    asked = {each.id: question(each) for each in parents}
     return [
         each if asked.get(each.id) in (None, question(each)) else each.replace(id="")
         for each in items

@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from datakit.errors import InputError
-from trainers.lift.budget import Budget, Lengths, Plan
+from trainers.lift.budget import Budget, Plan
 from trainers.lift.checked import Told, guarded, items_of
-from trainers.lift.draws import circle, draw
+from trainers.lift.draws import circle
 from trainers.lift.judging import judge
 from trainers.lift.kept import Kept
 from trainers.lift.lab import run
 from trainers.lift.power import level
+from trainers.lift.restricted import restricted
 from trainers.lift.result import Lift
 from trainers.lift.study import Study, declare
 from trainers.lift.variants import Variant, open_variant
@@ -29,6 +30,8 @@ from trainers.quiet import quiet
 from trainers.sft import SFT
 
 __all__ = ["name_of", "scaling"]
+
+_OF_VARIANTS = ("same", "shared", "draws", "budget")
 
 
 def name_of(size: int) -> str:
@@ -102,7 +105,7 @@ def scaling(
         budget=budget,
         replicates=seeds,
         seed=seed,
-        items=lambda text: items_of(text, store),
+        items=lambda text: items_of(text, more.get("options")),
         **more,
     )
     study = _cut(study, wanted, once=match == "examples")
@@ -137,20 +140,15 @@ def _cut(study: Study, sizes: Sequence[int], *, once: bool) -> Study:
         if size > len(rows):
             raise InputError(f"--sizes {size}: only {len(rows):,} records can be trained on.")
         plans[name] = [
-            _plan(study, name, rows, size, replicate, once=once)
+            restricted(
+                study,
+                name,
+                sorted(circle(study.places[name], replicate)[:size]),
+                replicate,
+                count=size if once else None,
+            )
             for replicate in range(study.replicates)
         ]
-    return replace(study, plans=plans)
-
-
-def _plan(study: Study, name: str, rows: Lengths, size: int, replicate: int, *, once: bool) -> Plan:
-    where = study.places[name]
-    own = sorted(circle(where, replicate)[:size])
-    count = size if once else study.budget.steps * study.budget.batch
-    order = [own[at] for at in draw([where[each] for each in own], replicate, count)]
-    return Plan(
-        tuple(order),
-        math.ceil(count / study.budget.batch),
-        sum(rows[at][0] for at in order),
-        sum(rows[at][1] for at in order),
-    )
+    # They speak of variants that differ in their records, and of plans that are no more.
+    own = tuple(each for each in study.guards if each.name not in _OF_VARIANTS)
+    return replace(study, plans=plans, guards=own)

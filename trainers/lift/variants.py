@@ -17,7 +17,7 @@ from datakit.text import collapse, fold
 from trainers.data import open_data
 from trainers.exchange import Message, UnfitError, exchange
 
-__all__ = ["Variant", "asked", "open_variant", "question"]
+__all__ = ["Variant", "answered", "asked", "open_variant", "question"]
 
 Turns = tuple[Message, ...]
 
@@ -104,6 +104,14 @@ def asked(record: Record) -> Turns:
         if isinstance(system, str) and system.strip():
             said.insert(0, {"role": "system", "content": system})
         return tuple(said)
+
+
+def answered(record: Record) -> str:
+    """Returns the answer that is trained on, or what there is of one."""
+    try:
+        return exchange(record)[1]
+    except UnfitError:
+        return record.output
 
 
 def question(record: Record) -> tuple[tuple[str, str], ...]:

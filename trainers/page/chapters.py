@@ -29,9 +29,8 @@ def data(told: Told) -> Markup:
         return chapter("data", "Data", el("p", "Nothing was counted.", class_="none"))
     names = list(dict.fromkeys(name for each in tables.values() for name in each))
     rows = [(name, *(each.get(name, "") for each in tables.values())) for name in names]
-    note = (
-        "Counted before the training, with the model's tokenizer and chat template. Rows that were "
-        "left out are in dropped.jsonl."
+    note = "Counted before the training, with the model's tokenizer and chat template." + (
+        " Rows that were left out are in dropped.jsonl." if told.left_out else ""
     )
     return chapter("data", "Data", el("p", note), words("Data", ("rows", *tables), rows))
 
@@ -84,7 +83,7 @@ def _clipped(text: str) -> str:
 
 def settings(told: Told) -> Markup:
     """Returns the settings and the estimate of memory."""
-    rows = [(name, _setting(name, value)) for name, value in told.settings.items()]
+    rows = [(name, _setting(name, value, told)) for name, value in told.settings.items()]
     memory = [(str(each[0]), str(each[1])) for each in told.facts.get("memory") or ()]
     half = (len(rows) + 1) // 2
     parts = [words("Settings", ("setting", "value"), part) for part in (rows[:half], rows[half:])]
@@ -102,9 +101,19 @@ def settings(told: Told) -> Markup:
     )
 
 
-def _setting(name: str, value: object) -> str:
-    if name in ("learning_rate", "save_every") and not value:
-        return f"{value:g} (the method's own)" if name == "learning_rate" else "0 (ten in a run)"
+def _setting(name: str, value: object, told: Told) -> str:
+    used = told.part("used").get(name)
+    if name == "learning_rate" and not value:
+        return f"{shown(used)} (the method's own)" if used else "0 (the method's own)"
+    if name == "optimizer" and value == "auto" and used:
+        return f"{used} (auto)"
+    if name == "steps" and not value and told.steps:
+        return f"{told.steps:,} (of {told.settings.get('epochs')} epochs)"
+    if name == "epochs" and told.settings.get("steps"):
+        seen = told.result.get("epochs")
+        return f"{seen:.3g} (by the steps)" if seen is not None else "as many as the steps make"
+    if name == "save_every" and not value:
+        return "0 (ten in a run)"
     if isinstance(value, list | tuple):
         return ", ".join(map(str, value)) or "none"
     if value == "":
@@ -178,6 +187,7 @@ def _cost(told: Told) -> list[Child] | None:
     rows = [
         ("time", duration(cost.get("seconds", 0))),
         ("of it training", duration(cost.get("train_seconds", 0))),
+        ("of it evaluations", duration(cost.get("evaluate_seconds", 0))),
         ("processor time", duration(cost.get("cpu_seconds", 0))),
         ("rows", f"{cost.get('rows', 0):,}"),
         ("tokens", f"{told.tokens:,}"),

@@ -111,6 +111,19 @@ class Told:
         return before, after
 
     @property
+    def warnings(self) -> list[str]:
+        """What speaks against using the model."""
+        value = self.facts.get("warnings")
+        return [str(each) for each in value] if isinstance(value, list | tuple) else []
+
+    @property
+    def left_out(self) -> int:
+        """Rows that came in and were not trained on."""
+        gate = self.part("gate")
+        rows, used = gate.get("rows", 0), gate.get("used", 0)
+        return int(rows - used) if _is_number(rows) and _is_number(used) else 0
+
+    @property
     def tokens(self) -> int:
         """Tokens that were trained on, the prompts' among them."""
         seen = [each["num_tokens"] for each in self.train if _is_number(each.get("num_tokens"))]
@@ -121,6 +134,22 @@ class Told:
         """Optimizer steps that were made."""
         seen = [each["step"] for each in self.train if _is_number(each.get("step"))]
         return int(self.result.get("steps") or (max(seen) if seen else 0))
+
+    @property
+    def short(self) -> str:
+        """The method, what it is done to and how, in a line for a terminal."""
+        used = self.part("used")
+        how = self._how()
+        parts = [f"{self.method} of {self.model.get('given') or 'a model'}"]
+        parts += [how[:1].lower() + how[1:] if how.startswith("All") else how] if how else []
+        if used.get("steps"):
+            rows = self.settings.get("batch", 1) * self.settings.get("accumulate", 1)
+            parts.append(f"{counted(used['steps'], 'step')} of {counted(rows, 'row')}")
+        if used.get("learning_rate"):
+            parts.append(f"learning rate {used['learning_rate']:g}")
+        if used.get("optimizer"):
+            parts.append(str(used["optimizer"]))
+        return ", ".join(parts)
 
     @property
     def sentence(self) -> str:
@@ -144,7 +173,7 @@ class Told:
         if lora == "none":
             return "All weights"
         name = _ADAPTERS.get(lora, str(lora))
-        held = " on a base in 4 bits" if self.settings.get("quantize") == "nf4" else ""
+        held = " on a base in 4 bits (NF4)" if self.settings.get("quantize") == "nf4" else ""
         return f"{name} of rank {self.settings.get('lora_r')}{held}"
 
     @property

@@ -13,6 +13,8 @@ __all__ = ["Note", "notes"]
 _FEW = 30
 # A loss that ends so much above its lowest rose again.
 _ROSE = 0.02
+# Epochs are rounded: the last batch of one may be smaller.
+_ALL = 0.999
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,11 @@ def _ended(told: Told) -> Iterator[Note]:
         )
 
 
+def _apart(told: Told) -> Iterator[Note]:
+    for text in told.warnings:
+        yield Note(text)
+
+
 def _warned(told: Told) -> Iterator[Note]:
     warnings = told.watch.get("warnings")
     for text in warnings if isinstance(warnings, list | tuple) else ():
@@ -82,6 +89,9 @@ def _held_out(told: Told) -> Iterator[Note]:
 def _course(told: Told) -> Iterator[Note]:
     before, after = told.losses
     if before is None or after is None:
+        return
+    if told.warnings:
+        # They have said it.
         return
     if after >= before:
         yield Note(
@@ -123,4 +133,20 @@ def _rows(told: Told) -> Iterator[Note]:
         )
 
 
-_RULES: tuple[Callable[[Told], Iterator[Note]], ...] = (_ended, _warned, _course, _rows, _held_out)
+def _part(told: Told) -> Iterator[Note]:
+    epochs, used = told.result.get("epochs"), told.part("gate").get("used")
+    if told.done and isinstance(epochs, int | float) and 0 < epochs < _ALL:
+        of = f" of {counted(used, 'row')}" if isinstance(used, int) else ""
+        yield Note(
+            f"The training saw {100 * epochs:.2g} % of the data{of}: it ended after "
+            f"{counted(told.steps, 'step')}, before the first epoch did.",
+            look=False,
+            do="See all of it once:",
+            code="--steps 0 --epochs 1",
+        )
+
+
+_RULES: tuple[Callable[[Told], Iterator[Note]], ...] = (
+    *(_ended, _apart, _warned),
+    *(_course, _rows, _part, _held_out),
+)

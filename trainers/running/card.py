@@ -32,14 +32,20 @@ def card(facts: dict[str, Any]) -> str:
         ("data", f"{data['train']['ref']}, {facts['gate']['used']:,} rows"),
         ("content of the data", data["train"]["content"]),
         ("steps", f"{result.get('steps', 0):,}"),
-        ("learning rate", facts["settings"].get("learning_rate") or "the method's own"),
+        ("learning rate", _rate(facts)),
     ]
     if "eval_loss" in result:
         before, after = result["eval_loss_before"], result["eval_loss"]
         rows.append(("held-out loss", f"{before:.3f} before, {after:.3f} after"))
     lines += [f"| {name} | {_plain(value)} |" for name, value in rows]
+    lines += ["", *(f"Warning: {_plain(each)}" for each in facts.get("warnings") or ())]
     lines += ["", "Everything else is in run.json and run.html. Not evaluated here: safety, bias."]
     return "\n".join(lines) + "\n"
+
+
+def _rate(facts: dict[str, Any]) -> object:
+    used = facts.get("used", {}).get("learning_rate")
+    return used or facts["settings"].get("learning_rate") or "the method's own"
 
 
 def _plain(value: object) -> str:

@@ -6,7 +6,10 @@ import json
 import re
 from pathlib import Path
 
-__all__ = ["last_checkpoint"]
+__all__ = ["FOLDER", "last_checkpoint"]
+
+FOLDER = "checkpoints"
+"""Where they are in the folder of a run."""
 
 _NAME = re.compile(r"checkpoint-(\d+)")
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from trainers.compute import measured
 from trainers.models import ModelRef
-from trainers.running import run
+from trainers.running import health, run
 from trainers.running.card import card
-from trainers.running.checkpoints import last_checkpoint
+from trainers.running.checkpoints import FOLDER, last_checkpoint
+from trainers.running.ear import Ear
 from trainers.running.methods import Method
 from trainers.running.reading import Rows
 from trainers.running.run import RUN_FILE, Clock, Run
@@ -22,23 +22,6 @@ from trainers.running.tracking import Tracked
 from trainers.settings import Settings
 
 __all__ = ["Ear", "Job", "parameters"]
-
-_CHECKPOINTS = "checkpoints"
-
-
-@dataclass
-class Ear:
-    """Who is told what happens: each is called with text.
-
-    Args:
-        say: A line of words.
-        progress: A line that replaces the one before, and whether it is the last.
-        table: Names and figures under a title.
-    """
-
-    say: Callable[[str], None] = lambda text: None
-    progress: Callable[[str, bool], None] = lambda text, last: None
-    table: Callable[[str, list[tuple[str, str]]], None] = lambda title, rows: None
 
 
 @dataclass
@@ -67,14 +50,14 @@ class Job:
             trackers.follow(trainer)
             if trainer.is_world_process_zero():
                 self._write_records()
-            checkpoint = last_checkpoint(self.folder / _CHECKPOINTS) if resume else None
+            checkpoint = last_checkpoint(self.folder / FOLDER) if resume else None
             if checkpoint:
                 self.ear.say(f"going on from {checkpoint.name}")
-            result = self._train(trainer, checkpoint)
+            self._train(trainer, checkpoint)
             self.facts["trackers"] = trackers.places()
             self._save(trainer)
         self.facts |= {"status": "done", "finished": run.now()}
-        self.facts["cost"] = self._cost(trainer, result)
+        self.facts["cost"] = self._cost(trainer)
         if trainer.is_world_process_zero():
             self._write()
             self._page()
@@ -82,8 +65,6 @@ class Job:
 
     def _trainer(self) -> Any:  # noqa: ANN401  a TRL trainer
         from transformers import set_seed
-
-        from trainers.running.watching import OnSave, Progress, StopOnNaN
 
         set_seed(self.settings.seed)
         model = self.method.load(self.settings, self.ref, self.device)
@@ -94,25 +75,35 @@ class Job:
             self.tokenizer,
             self.rows.items,
             self.held_out.items if self.held_out else None,
-            folder=self.folder / _CHECKPOINTS,
+            folder=self.folder / FOLDER,
             device=self.device,
             steps=steps,
         )
         trainer = self._in_steps(built, devices)
-        from transformers import PrinterCallback
-
-        trainer.remove_callback(PrinterCallback)
-        trainer.add_callback(StopOnNaN(self.settings.rate))
-        if trainer.is_world_process_zero():
-            trainer.add_callback(Progress(self.ear.progress))
-            trainer.add_callback(OnSave(self._note_time))
-        if self.settings.patience:
-            from transformers import EarlyStoppingCallback
-
-            trainer.add_callback(EarlyStoppingCallback(self.settings.patience))
+        self.facts["used"]["steps"] = trainer.args.max_steps
+        self._add_callbacks(trainer)
         self.facts["parameters"] = parameters(trainer.model)
         keep_types(trainer)
         return trainer
+
+    def _add_callbacks(self, trainer: Any) -> None:  # noqa: ANN401
+        from transformers import EarlyStoppingCallback, PrinterCallback
+
+        from trainers.running.progress import Progress
+        from trainers.running.watching import LogLast, OnSave, StopOnNaN
+
+        trainer.remove_callback(PrinterCallback)
+        trainer.add_callback(LogLast())
+        trainer.add_callback(StopOnNaN(self.settings.rate))
+        self._progress = Progress(self.ear)
+        if trainer.is_world_process_zero():
+            for each in trainer.callback_handler.callbacks:
+                if hasattr(each, "tell"):
+                    each.tell = lambda text: self.ear.progress(text, False)
+            trainer.add_callback(self._progress)
+            trainer.add_callback(OnSave(self._saved))
+        if self.settings.patience:
+            trainer.add_callback(EarlyStoppingCallback(self.settings.patience))
 
     def _in_steps(self, trainer: Any, devices: int) -> Any:  # noqa: ANN401
         """Counts an epoch by what the trainer has: packing makes fewer rows of many."""
@@ -125,15 +116,24 @@ class Job:
                 setattr(trainer.args, name, made[name])
         return trainer
 
-    def _note_time(self) -> None:
+    def _saved(self) -> None:
         """Keeps how long the training took so far, for one that is killed and resumed."""
-        self._write(elapsed=self.facts.get("elapsed", 0.0) + self._clock.seconds()["seconds"])
+        newest = last_checkpoint(self.folder / FOLDER)
+        if newest is not None:
+            run.readable(newest)
+        self._write(self._seconds())
 
-    def _train(self, trainer: Any, checkpoint: Path | None) -> Any:  # noqa: ANN401
+    def _seconds(self) -> dict[str, float]:
+        """Returns how long it took so far, with what it took before it was resumed."""
+        before = self.facts.get("elapsed", {})
+        now = {**self._clock.seconds(), **self._progress.seconds()}
+        return {name: round(value + before.get(name, 0.0), 3) for name, value in now.items()}
+
+    def _train(self, trainer: Any, checkpoint: Path | None) -> None:  # noqa: ANN401
         from trainers.running.watching import curves, plainly
 
         try:
-            result = trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+            trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
         except Exception as error:
             self.facts |= {"status": "failed", "curves": curves(trainer.state.log_history)}
             plain = plainly(error, self.settings)
@@ -146,9 +146,19 @@ class Job:
             raise
         self.facts["curves"] = curves(trainer.state.log_history)
         self.facts["result"] = _result(trainer, self.facts["curves"])
+        self.facts["warnings"] = self._warnings()
         for each in trainer.callback_handler.callbacks:
             self.facts |= getattr(each, "facts", dict)()
-        return result
+
+    def _warnings(self) -> list[str]:
+        of_chats = self.method.wants == "chat"
+        result = self.facts["result"]
+        return health.warnings(
+            self.facts["curves"],
+            tokens=len(self.tokenizer) if of_chats else None,
+            rate=self.settings.rate,
+            best=result["eval_loss"] if "best_step" in result else None,
+        )
 
     def _save(self, trainer: Any) -> None:  # noqa: ANN401
         """Moves the weights in beside run.json, which then says that they are whole."""
@@ -162,17 +172,19 @@ class Job:
             if path.name not in ("training_args.bin", "README.md"):
                 os.replace(path, self.folder / path.name)
         shutil.rmtree(draft)
+        run.readable(self.folder)
         self.facts["files"] = run.weight_files(self.folder)
         self.facts["file_bytes"] = {
             name: (self.folder / name).stat().st_size for name in self.facts["files"]
         }
 
-    def _cost(self, trainer: Any, result: Any) -> dict[str, Any]:  # noqa: ANN401
+    def _cost(self, trainer: Any) -> dict[str, Any]:  # noqa: ANN401
         state = trainer.state
+        seconds = self._seconds()
+        self.facts.pop("elapsed", None)
         tokens = int(_summed(self.facts["curves"]["train"], "num_tokens"))
         return {
-            "seconds": round(self._clock.seconds()["seconds"] + self.facts.pop("elapsed", 0.0), 1),
-            "train_seconds": round(result.metrics.get("train_runtime", 0.0), 1),
+            **seconds,
             "rows": state.global_step
             * self.settings.batch
             * self.settings.accumulate
@@ -199,7 +211,8 @@ class Job:
             lines = (each.to_line() for each in self.held_out.records)
             (self.folder / "held_out.jsonl").write_bytes(b"".join(lines))
 
-    def _write(self, **more: float) -> None:
+    def _write(self, elapsed: dict[str, float] | None = None) -> None:
+        more = {} if elapsed is None else {"elapsed": elapsed}
         run.write_json(self.folder / RUN_FILE, self.facts | more)
 
     def _page(self) -> None:

@@ -9,17 +9,20 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from datakit.errors import InputError, did_you_mean
+from datakit.errors import InputError
 from datakit.record import digest
 from trainers import models
 from trainers.memory.fitting import check_memory
 from trainers.models import ModelRef, resolve
+from trainers.page.facts import Told
 from trainers.quiet import quiet
-from trainers.running import run, tracking
+from trainers.running import before, run
 from trainers.running.claim import SAME, Claim, plain
-from trainers.running.job import Ear, Job
+from trainers.running.ear import Ear
+from trainers.running.following import task_for
+from trainers.running.job import Job
 from trainers.running.methods import Method, method_of
-from trainers.running.reading import Data, Reader, Rows
+from trainers.running.reading import Data, Opened, Reader, Rows, open_both
 from trainers.running.run import Run
 from trainers.settings import Settings
 from trainers.tokens import set_template, stop_ids
@@ -27,7 +30,6 @@ from trainers.tokens import set_template, stop_ids
 __all__ = ["Ear", "fit"]
 
 
-@quiet()
 def fit(
     settings: Settings,
     data: Data,
@@ -62,26 +64,51 @@ def fit(
 
     Raises:
         InputError: If data would be lost unsaid, if memory would not do, or if `out` is taken.
+        MissingExtraError: If a package of the extra `train` is not installed.
     """
-    ear = ear or Ear()
-    place = models.default_device() if device == "auto" else device
-    _possible(settings, place, measured=held_out is not None or held_out_share is not None)
+    measured = held_out is not None or held_out_share is not None
     method = method_of(settings)
-    ref = resolve(model)
+    # What costs nothing to know comes first: importing torch and its like takes half a minute.
+    with Claim(Path(out), resume=resume) as claim:
+        early = {"method": method.name, "settings": asdict(settings), "processes": _processes()}
+        claim.same(early, tuple(early))
+        before.check(settings, model=model, device=device, measured=measured)
+        opened = open_both(
+            data, held_out, held_out_share, want=method.wants, store=store, fields=fields
+        )
+        task = task_for(method.name, opened.held_out, held_out, plainly=not (store or fields))
+        more = {"command": _without_secrets(command), "eval_by": task}
+        with quiet():
+            job = _job(settings, opened, model, Path(out), device, ear or Ear(), more, claim)
+            return job.run(resume=resume)
+
+
+def _job(
+    settings: Settings,
+    opened: Opened,
+    model: str,
+    folder: Path,
+    device: str,
+    ear: Ear,
+    more: dict[str, Any],
+    claim: Claim,
+) -> Job:
+    """Sends records through the gate, and writes the beginning of run.json."""
+    place = models.default_device() if device == "auto" else device
+    before.check_optimizer(settings)
+    method, ref = method_of(settings), resolve(model)
     tokenizer = models.load_tokenizer(ref)
     set_template(tokenizer, settings.template)
     config = models.load_config(ref)
     _same_vocabulary(tokenizer, config)
     stops = stop_ids(tokenizer, config, models.load_generation_config(ref))
-    reader = Reader(method, settings, tokenizer, stops, store, fields)
-    rows, held_rows = reader.read(data, held_out, held_out_share)
-    memory = _gates(settings, config, rows, held_rows, place, ear)
-    facts = _facts(method, settings, ref, tokenizer, rows, held_rows, place)
-    facts |= {"memory": memory, "command": _without_secrets(command)}
-    with Claim(Path(out), resume=resume) as claim:
-        claim.prepare(facts)
-        job = Job(settings, method, ref, tokenizer, rows, held_rows, Path(out), place, facts, ear)
-        return job.run(resume=resume)
+    rows, held_out = Reader(method, settings, tokenizer, stops).read(opened)
+    facts = _facts(method, settings, ref, tokenizer, rows, held_out, place) | more
+    claim.same(facts)
+    ear.say(f"train  {Told(facts).short}")
+    facts["memory"] = _gates(settings, config, rows, held_out, place, ear)
+    claim.prepare(facts)
+    return Job(settings, method, ref, tokenizer, rows, held_out, folder, place, facts, ear)
 
 
 def _gates(
@@ -112,25 +139,8 @@ def _without_secrets(command: str | None) -> str | None:
     return None if command is None else re.sub(r"://[^/\s@]+@", "://", command)
 
 
-def _possible(settings: Settings, device: str, *, measured: bool) -> None:
-    """Stops where this machine, its packages or the settings cannot do what is asked."""
-    import torch
-    from transformers.training_args import OptimizerNames
-
-    tracking.check(settings.report_to)
-    if settings.patience and not measured:
-        raise InputError("--patience: needs --held-out data, by which the training is stopped.")
-    if device.startswith("cuda") and not torch.cuda.is_available():
-        raise InputError(
-            f"--device {device}: torch sees no GPU here. Use --device cpu; or install a torch "
-            "build for CUDA and look at `nvidia-smi`."
-        )
-    names = [str(each.value) for each in OptimizerNames]
-    if settings.optimizer != "auto" and settings.optimizer not in names:
-        near = did_you_mean(settings.optimizer, names) or f"; there are {', '.join(names)}."
-        raise InputError(f'--optimizer: there is no "{settings.optimizer}"{near}')
-    if settings.quantize == "nf4" or "8bit" in settings.optimizer:
-        models.need("bitsandbytes", "qlora", "Training in 4 or 8 bits")
+def _processes() -> int:
+    return int(os.environ.get("WORLD_SIZE", "1"))
 
 
 def _same_vocabulary(tokenizer: Any, config: Any) -> None:  # noqa: ANN401
@@ -172,8 +182,13 @@ def _facts(
         },
         data={"train": rows.source, "held_out": held_out.source if held_out else None},
         settings=asdict(settings),
-        processes=int(os.environ.get("WORLD_SIZE", "1")),
+        processes=_processes(),
         device=device,
+        used={
+            "learning_rate": settings.rate,
+            "optimizer": settings.optimizer_on(device),
+            "steps": settings.total_steps(len(rows.items), _processes()),
+        },
         gate=rows.gate.to_json(),
         held_out_gate=held_out.gate.to_json() if held_out else None,
         example=rows.gate.example,

@@ -16,6 +16,8 @@ from datakit.cli.console import counted
 from datakit.errors import InputError
 from datakit.fingerprint import file_sha256
 from trainers.models import RUN_FILE, read_json
+from trainers.page.facts import Told
+from trainers.running.following import following
 
 __all__ = ["RUN_FILE", "Run", "hardware", "packages", "write_json"]
 
@@ -65,21 +67,43 @@ class Run:
         weights: dict[str, str] = self.facts.get("files", {})
         return weights
 
+    @property
+    def loss(self) -> float | None:
+        """The training loss that was logged last, in the method's unit; None if none was.
+
+        For `sft` it is in nats per token, the mean over the rows since the log before.
+        """
+        seen = [each["loss"] for each in self.curves.get("train", []) if "loss" in each]
+        return seen[-1] if seen else None
+
+    @property
+    def held_out_loss(self) -> float | None:
+        """The held-out loss of the weights that were kept; None if nothing was held out."""
+        loss: float | None = self.facts.get("result", {}).get("eval_loss")
+        return loss
+
+    @property
+    def warnings(self) -> list[str]:
+        """What speaks against using the model; empty for a training that went well."""
+        return list(self.facts.get("warnings", []))
+
     def summary(self) -> list[str]:
         """Returns the lines that a command prints at the end."""
         result, cost = self.facts.get("result", {}), self.facts.get("cost", {})
         lines = [
-            f"{self.path}   {self.facts['method']} of {self.facts['model']['given']}, "
+            f"{self.path}   {Told(self.facts).method} of {self.facts['model']['given']}, "
             f"{counted(result.get('steps', 0), 'step')}, {cost.get('tokens', 0):,} tokens, "
             f"{cost.get('seconds', 0):,.0f} s"
         ]
         if "eval_loss" in result:
             before, after = result["eval_loss_before"], result["eval_loss"]
             lines.append(f"held-out loss {before:.3f} -> {after:.3f}")
+        elif self.loss is not None:
+            lines.append(f"loss {self.loss:.3f}; nothing was held out")
+        lines += [f"warning: {each}" for each in self.warnings]
         lines += self.facts.get("watch", {}).get("warnings", [])
         lines.append(f"look   {self.path / 'run.html'}")
-        lines.append(f"next   datakit eval {self.path} --task perplexity:FILE")
-        return lines
+        return [*lines, f"next   {following(self.path, self.facts)}"]
 
     def __repr__(self) -> str:
         return f"Run({str(self.path)!r}, {self.facts.get('method')}, {self.facts.get('status')})"
@@ -159,6 +183,18 @@ def _finite(value: Any) -> Any:  # noqa: ANN401  a JSON value
 def weight_files(folder: Path) -> dict[str, str]:
     """Returns the SHA-256 of each file of weights in a folder."""
     return {path.name: file_sha256(path) for path in sorted(folder.glob("*.safetensors"))}
+
+
+def readable(folder: Path) -> None:
+    """Gives weight files, which safetensors writes for their owner alone, the usual rights."""
+    for path in folder.glob("*.safetensors"):
+        path.chmod(0o666 & ~_mask())
+
+
+def _mask() -> int:
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
 
 
 def is_main() -> bool:

@@ -1,9 +1,8 @@
-"""What goes on during a training: progress, figures that are no numbers, an orderly stop."""
+"""What goes on during a training: figures that are no numbers, checkpoints, errors told plainly."""
 
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -11,7 +10,7 @@ from transformers import TrainerCallback
 
 from datakit.errors import DatakitError, InputError
 
-__all__ = ["Progress", "StopOnNaN", "curves"]
+__all__ = ["LogLast", "OnSave", "StopOnNaN", "curves", "plainly"]
 
 
 class StopOnNaN(TrainerCallback):  # type: ignore[misc]
@@ -51,42 +50,13 @@ class OnSave(TrainerCallback):  # type: ignore[misc]
         self._call()
 
 
-class Progress(TrainerCallback):  # type: ignore[misc]
-    """Tells how far a training is.
-
-    Args:
-        tell: Is given a line after every step, and whether it is the last.
-    """
-
-    def __init__(self, tell: Callable[[str, bool], None]) -> None:
-        self._tell = tell
-        self._began: float | None = None
-        self._first = 0
-        self._loss = ""
+class LogLast(TrainerCallback):  # type: ignore[misc]
+    """Has the last step logged, also where only some are."""
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ANN401
-        """Tells the step, the loss, and the time left."""
-        now = time.monotonic()
-        if self._began is None:
-            self._began, self._first = now, state.global_step
-        left = ""
-        done = state.global_step - self._first
-        if done:
-            seconds = (now - self._began) / done * (state.max_steps - state.global_step)
-            left = f"   {_duration(seconds)} left"
-        last = state.global_step >= state.max_steps
-        self._tell(f"step {state.global_step:,}/{state.max_steps:,}{self._loss}{left}", last)
-
-    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:  # noqa: ANN401
-        """Keeps the newest loss for the line."""
-        if logs and "loss" in logs:
-            self._loss = f"   loss {logs['loss']:.3f}"
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+        """Asks for it; in every process, as they add up the loss together."""
+        if state.global_step >= state.max_steps:
+            control.should_log = True
 
 
 # What the Trainer adds to every line of its log, and no curve is made of.

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from transformers import TrainerCallback
@@ -74,6 +75,8 @@ class PairWatch(TrainerCallback):  # type: ignore[misc]
         self._after: tuple[int, ...] = ()
         self._readings: list[Reading] = []
         self._told = 0
+        self.tell: Callable[[str], None] = lambda text: None
+        """Is told how many of the answers are measured; whoever runs the training may set it."""
 
     def facts(self) -> dict[str, Any]:
         """Returns what run.json says of it, under `watch`."""
@@ -87,7 +90,7 @@ class PairWatch(TrainerCallback):  # type: ignore[misc]
         if self._beta is None:
             return
         with _measuring(self._trainer), self._as_reference() as model:
-            self._reference = self._log_probs(model)
+            self._reference = self._each(partial(_log_probs, model))
             self._before = _lengths(model, self._trainer.processing_class, self._prompts)
 
     def on_evaluate(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ANN401
@@ -102,10 +105,9 @@ class PairWatch(TrainerCallback):  # type: ignore[misc]
             self._readings.pop()
         if args.load_best_model_at_end or not done:
             self._read(state)
-        with _measuring(self._trainer):
-            self._after = _lengths(
-                self._trainer.model, self._trainer.processing_class, self._prompts
-            )
+        trainer = self._trainer
+        with _measuring(trainer):
+            self._after = _lengths(trainer.model, trainer.processing_class, self._prompts)
 
     def _read(self, state: Any) -> None:  # noqa: ANN401
         logged = [each[self._margin] for each in state.log_history if self._margin in each]
@@ -129,24 +131,22 @@ class PairWatch(TrainerCallback):  # type: ignore[misc]
 
     def _likelihoods(self) -> tuple[Side, Side]:
         assert self._reference is not None
-        now = self._log_probs(self._trainer.model)
+        now = self._each(partial(_log_probs, self._trainer.model))
         chosen, rejected = (_side(a, b) for a, b in zip(now, self._reference, strict=True))
         return chosen, rejected
 
     def _rewards(self) -> tuple[Side, Side]:
-        model = self._trainer.model
-        chosen, rejected = (
-            Side(tuple(_reward(model, prompt + answer) for prompt, answer in side))
-            for side in (self._answers.chosen, self._answers.rejected)
-        )
-        return chosen, rejected
+        chosen, rejected = self._each(partial(_reward, self._trainer.model))
+        return Side(tuple(chosen)), Side(tuple(rejected))
 
-    def _log_probs(self, model: Any) -> tuple[list[Any], list[Any]]:  # noqa: ANN401
-        chosen, rejected = (
-            [_log_probs(model, prompt, answer) for prompt, answer in side]
-            for side in (self._answers.chosen, self._answers.rejected)
-        )
-        return chosen, rejected
+    def _each(self, measure: Callable[[Ids, Ids], Any]) -> tuple[list[Any], list[Any]]:
+        found: tuple[list[Any], list[Any]] = ([], [])
+        sides = (self._answers.chosen, self._answers.rejected)
+        for values, side in zip(found, sides, strict=True):
+            for prompt, answer in side:
+                values.append(measure(prompt, answer))
+                self.tell(f"watched answers {sum(map(len, found)):,}/{sum(map(len, sides)):,}")
+        return found
 
     @contextmanager
     def _as_reference(self) -> Iterator[Any]:
@@ -187,10 +187,10 @@ def _log_probs(model: Any, prompt: Ids, answer: Ids) -> Any:  # noqa: ANN401  Te
     return found.gather(-1, ids[0, -len(answer) :, None])[:, 0].cpu()
 
 
-def _reward(model: Any, ids: Ids) -> float:  # noqa: ANN401
+def _reward(model: Any, prompt: Ids, answer: Ids) -> float:  # noqa: ANN401
     import torch
 
-    row = torch.tensor([ids], device=model.device)
+    row = torch.tensor([prompt + answer], device=model.device)
     return float(model(input_ids=row, use_cache=False).logits[0, 0])
 
 

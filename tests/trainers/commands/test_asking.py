@@ -73,6 +73,48 @@ def test_what_was_answered_before_an_interruption_is_not_asked_again(tmp_path):
     assert pairs == run(tmp_path / "whole", [])
 
 
+def test_a_model_that_cannot_be_opened_leaves_no_folder(tmp_path):
+    def opener(name):
+        raise InputError(f"{name}: cannot be loaded")
+
+    folder, prompts = tmp_path / "comparisons" / "x", asked(2)
+    key = make_key(("a", "b"), prompts, 8, 0)
+    with pytest.raises(InputError, match="cannot be loaded"):
+        answered(folder, ("a", "b"), prompts, key=key, opener=opener)
+    assert os.listdir(tmp_path) == []
+    # What others put there stays, and so does what is answered.
+    folder.mkdir(parents=True)
+    with pytest.raises(InputError, match="cannot be loaded"):
+        answered(folder, ("a", "b"), prompts, key=key, opener=opener)
+    assert os.listdir(tmp_path / "comparisons") == ["x"]
+    with pytest.raises(KeyboardInterrupt):
+        run(folder, [], stop=2)
+    assert os.listdir(folder) == ["outputs.jsonl"]
+
+
+class Words:
+    """A tokenizer of words."""
+
+    def encode(self, text, *, add_special_tokens):
+        assert not add_special_tokens
+        return text.split()
+
+
+def test_an_answer_that_the_limit_cut_off_says_so(tmp_path):
+    class Counted(Fixed):
+        tokenizer = Words()
+
+        def generate(self, prompts, *, max_new_tokens=256):
+            long = " ".join(["word"] * max_new_tokens)
+            return [long if self.name == "a" else "It ended." for _ in prompts]
+
+    prompts = asked(3)
+    key = make_key(("a", "b"), prompts, 4, 0)
+    pairs = answered(tmp_path, ("a", "b"), prompts, key=key, opener=lambda name: Counted(name, []))
+    mark = "word word word word … [cut off: the limit is 4 tokens]"
+    assert {pair.outputs for pair in pairs.items} == {(mark, "It ended.")}
+
+
 @pytest.mark.parametrize(
     ("change", "told"),
     [

@@ -173,6 +173,7 @@ def test_what_a_model_says_does_not_act_on_the_terminal(cli, monkeypatch):
         ("chat http://127.0.0.1:9/v1#m --temperature nan", b"", "not a number from 0"),
         ("chat http://127.0.0.1:9/v1#m --template chatml", b"", "leave it out"),
         ("chat http://127.0.0.1:9/v1#m", b"\xff\n", "standard input:1"),
+        ("chat http://127.0.0.1:9/v1#m", b"\n/help\n", "standard input:2: there is no /help; "),
     ],
 )
 def test_mistakes_are_plain(cli, monkeypatch, line, given, said):
@@ -239,23 +240,42 @@ def test_a_chat_in_a_terminal():
     assert "Ctrl-D ends the chat" in terminal.seen
 
 
-def test_an_interrupt_ends_the_answer_and_not_the_chat(monkeypatch, capsys):
-    from types import SimpleNamespace
-
-    from datakit.cli.console import Console
-    from trainers.commands import chat as module
-
-    lines = iter(["One?", KeyboardInterrupt(), "Two?", EOFError()])
+def type_in(monkeypatch, *lines):
+    """Has these lines come from the keyboard; an exception among them is raised."""
+    left = iter([*lines, EOFError()])
 
     def typed(prompt):
-        each = next(lines)
+        each = next(left)
         if isinstance(each, BaseException):
             raise each
         return each
 
     monkeypatch.setattr("builtins.input", typed)
-    parrot = Parrot("So far", KeyboardInterrupt())
-    args = SimpleNamespace(json=False, quiet=True, verbose=False, no_color=True)
+
+
+def talk(parrot, *, quiet):
+    from types import SimpleNamespace
+
+    from datakit.cli.console import Console
+    from trainers.commands import chat as module
+
+    args = SimpleNamespace(json=False, quiet=quiet, verbose=False, no_color=True)
     module._talk(Conversation(parrot), Console(args))
+
+
+def test_an_unknown_command_is_told_and_not_asked(monkeypatch, capsys):
+    type_in(monkeypatch, "/help", "/", "/Reset", "/etc/hosts", "/ is a sign?")
+    parrot = Parrot("Yes.")
+    talk(parrot, quiet=False)
+    assert [each[-1][1] for each in parrot.heard] == ["/etc/hosts", "/ is a sign?"]
+    said = capsys.readouterr().err.splitlines()[1:]
+    hint = "there is /reset, which begins anew. Ctrl-D ends the chat."
+    assert said == [f"there is no {each}; {hint}" for each in ("/help", "/", "/Reset")]
+
+
+def test_an_interrupt_ends_the_answer_and_not_the_chat(monkeypatch, capsys):
+    type_in(monkeypatch, "One?", KeyboardInterrupt(), "Two?")
+    parrot = Parrot("So far", KeyboardInterrupt())
+    talk(parrot, quiet=True)
     assert parrot.heard[-1] == [("user", "One?"), ("assistant", "So far"), ("user", "Two?")]
     assert capsys.readouterr().out == "So far …\n\nSo far …\n\n"

@@ -188,6 +188,10 @@ def test_equal_tokens(most, seed):
     assert f"{total:,} tokens of at most {most:,}." in made.control
 
 
+def test_tokens_that_fit_exactly():
+    assert len(equal_tokens(MANY, lambda record: 5, 50, 0)) == 10
+
+
 def test_too_few_tokens():
     with pytest.raises(InputError, match="v: 4 tokens are too few for one of its records"):
         equal_tokens(MANY, lambda record: 5, 4, 0)

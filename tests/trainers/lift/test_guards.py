@@ -266,6 +266,10 @@ def test_plans_of_one_replicate():
     plans = {"a": [Plan((0, 1), 1, 20, 2)], "b": [Plan((0, 1), 1, 20, 2)]}
     found = guards([made("a"), made("b")], ITEMS, plans, STEPS)
     assert told(found, "draws") == []
+    found = guards([made("a", 2), made("b")], ITEMS, plans, STEPS)
+    assert [text[:37] for _, text in told(found, "draws")] == [
+        "A trial takes all 2 records of a. Its"
+    ]
 
 
 @pytest.mark.slow

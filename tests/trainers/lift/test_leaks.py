@@ -38,6 +38,23 @@ def test_the_rule_is_that_of_overlap(sought, looked):
     assert sorted(Sought(sought).inside(texts)) == by_overlap(sought, looked)
 
 
+@pytest.mark.parametrize(
+    ("length", "common", "there"),
+    [(20, 10, False), (20, 11, True), (10, 8, False), (10, 9, True), (7, 6, False), (7, 7, True)],
+)
+def test_how_much_must_be_there(length, common, there):
+    asked = [f"w{at}" for at in range(length)]
+    sought, said = Record(" ".join(asked)), " ".join(asked[:common])
+    assert list(Sought([sought]).inside(["so", said])) == [0] * there
+    assert by_overlap([sought], Record("so", said)) == [0] * there
+
+
+def test_what_stands_in_two_texts_stands_in_none():
+    sought = Sought([Record("one two three four five six")])
+    assert list(sought.inside(["one two three", "four five six"])) == []
+    assert list(sought.inside(["one two three four five six", "x"])) == [0]
+
+
 def rules(records, items):
     return {(each.item, each.record, each.rule) for each in leaks([records], items)[0]}
 

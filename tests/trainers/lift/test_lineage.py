@@ -42,6 +42,7 @@ def test_records_without_ids():
 
 def test_an_equal_id_alone_relates_nothing():
     assert found([record("1"), record("2")], [record("1"), record("2")]) == []
+    assert found([record("1"), record("a", "2")], [record("1"), record("b", "3")]) == []
     # The record's own seed has the number that the file of items gives to something else.
     records = [record("1", text="the seed"), record("a", "1")]
     assert found(records, [record("1", text="an item")]) == []

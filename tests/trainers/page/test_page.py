@@ -223,6 +223,45 @@ def test_findings(facts, said):
     assert said not in Page(render(DONE)).words
 
 
+def test_what_came_apart_is_told_first_and_once():
+    apart = "The training came apart: the gradient was exactly 0."
+    words = Page(render(held_out(2.0, 11.0) | {"warnings": [apart]})).words
+    findings = words[words.index("Findings") :]
+    assert findings.startswith(f"Findings {apart} needs a look")
+    assert "did not fall" not in words
+
+
+@pytest.mark.parametrize(("epochs", "said"), [(0.25, True), (1.0, False), (3.0, False)])
+def test_a_part_of_an_epoch_is_told(epochs, said):
+    facts = DONE | {"result": DONE["result"] | {"epochs": epochs}}
+    words = Page(render(facts)).words
+    assert ("saw 25 % of the data of 40 rows: it ended after 40 steps" in words) is said
+
+
+def test_dropped_rows_are_spoken_of_only_where_there_are_some():
+    whole = DONE | {"gate": GATE | {"rows": 40, "too_long": 0, "refused": {}}}
+    assert "left out are in dropped.jsonl" in Page(render(DONE)).words
+    assert "dropped.jsonl" not in Page(render(whole)).words
+
+
+def test_settings_are_shown_as_they_were_used():
+    settings = {"learning_rate": 0.0, "optimizer": "auto", "steps": 0, "epochs": 3.0}
+    used = {"learning_rate": 2e-4, "optimizer": "paged_adamw_8bit", "steps": 40}
+    words = Page(render(DONE | {"settings": settings, "used": used})).words
+    assert "learning_rate 2e-4 (the method's own)" in words
+    assert "optimizer paged_adamw_8bit (auto)" in words
+    assert "steps 40 (of 3.0 epochs)" in words
+    settings |= {"steps": 40}
+    words = Page(render(DONE | {"settings": settings, "used": used})).words
+    assert "steps 40 epochs 1 (by the steps)" in words
+
+
+def test_training_and_evaluations_have_times_of_their_own():
+    cost = DONE["cost"] | {"train_seconds": 200.0, "evaluate_seconds": 50.0}
+    words = Page(render(DONE | {"cost": cost})).words
+    assert "of it training 3 min 20 s of it evaluations 50 s" in words
+
+
 def test_a_fall_that_lasts_is_no_finding():
     assert "lowest" not in Page(render(held_out(2.0, 1.2, 1.21))).words
 

@@ -1,5 +1,6 @@
 """A training from its data to its folder, killed and resumed, refused and recorded."""
 
+import html
 import json
 import os
 import signal
@@ -62,6 +63,80 @@ def test_the_folder_is_a_model(whole, tiny_model_dir):
     model = models.load_model(ref, device="cpu")
     assert not model.training
     assert models.load_tokenizer(ref).chat_template
+
+
+def test_losses_are_there_without_reading_the_record(whole, tmp_path, tiny_model_dir):
+    assert whole.loss == whole.curves["train"][-1]["loss"]
+    assert whole.held_out_loss == whole.curves["eval"][-1]["loss"]
+    assert whole.warnings == []
+    (tmp_path / "run.json").write_text('{"status": "running", "method": "sft"}')
+    begun = Run(tmp_path)
+    assert begun.loss is None and begun.held_out_loss is None
+
+
+def test_every_file_has_the_usual_rights(whole):
+    mask = os.umask(0o077)
+    os.umask(mask)
+    files = [path for path in whole.path.rglob("*") if path.is_file()]
+    weights = [path for path in files if path.suffix == ".safetensors"]
+    assert len(weights) == 3  # of the run and of two checkpoints
+    assert {oct(path.stat().st_mode & 0o777) for path in weights} == {oct(0o666 & ~mask)}
+
+
+def test_training_and_evaluations_have_times_of_their_own(whole):
+    cost = whole.facts["cost"]
+    assert cost["evaluate_seconds"] > 0 and cost["cpu_seconds"] > 0
+    assert cost["train_seconds"] + cost["evaluate_seconds"] <= cost["seconds"] + 0.2
+
+
+@pytest.mark.parametrize("steps", [4, 401])
+def test_each_step_is_told_with_its_own_loss(steps, tmp_path, tiny_model_dir):
+    lines = []
+    ear = Ear(progress=lambda text, last: lines.append((text, last)))
+    settings = SFT(steps=steps, batch=1, lora_r=2, save_every=steps)
+    run = trained(tmp_path / "run", tiny_model_dir, settings, ear=ear)
+    logged = {entry["step"]: f"{entry['loss']:.3f}" for entry in run.curves["train"]}
+    assert steps in logged
+    for step, loss in logged.items():
+        own = [text for text, _ in lines if text.startswith(f"step {step}/{steps} ")]
+        assert own and all(f"loss {loss}" in text and "at step" not in text for text in own)
+    assert [last for _, last in lines].count(True) == 1 and lines[-1][1]
+
+
+def test_evaluations_are_told_row_by_row(tmp_path, tiny_model_dir):
+    lines = []
+    ear = Ear(progress=lambda text, last: lines.append(text))
+    settings = SFT(steps=2, batch=1, lora_r=2, evaluate_every=1)
+    trained(tmp_path / "run", tiny_model_dir, settings, held_out_share=0.25, ear=ear)
+    assert [text for text in lines if text.startswith("held-out")] == [
+        f"held-out {row}/2 at step {step}/2" for step in (0, 1, 2) for row in (1, 2)
+    ]
+
+
+def test_a_training_that_came_apart_is_no_success(tmp_path, tiny_model_dir):
+    settings = SFT(steps=6, batch=2, lora_r=4)
+    # Higher than settings may say.
+    object.__setattr__(settings, "learning_rate", 1e9)
+    run = trained(tmp_path / "run", tiny_model_dir, settings, held_out_share=0.25)
+    (warning,) = run.facts["warnings"]
+    assert run.done and warning.startswith("The training came apart")
+    assert "the gradient was exactly 0" in warning and "1e+09" in warning
+    lines = run.summary()
+    assert f"warning: {warning}" in lines
+    assert not any("datakit eval" in line or "datakit chat" in line for line in lines)
+    assert warning in html.unescape((run.path / "run.html").read_text())
+    assert "came apart" in (run.path / "README.md").read_text()
+
+
+def test_the_user_s_warnings_are_theirs_again(tmp_path, tiny_model_dir, recwarn):
+    import warnings
+
+    before = list(warnings.filters)
+    trained(tmp_path / "run", tiny_model_dir, SFT(steps=1, batch=1, lora_r=2))
+    assert warnings.filters == before
+    warnings.simplefilter("always")
+    warnings.warn("mine", FutureWarning, stacklevel=1)
+    assert [str(each.message) for each in recwarn if each.category is FutureWarning] == ["mine"]
 
 
 def test_the_same_seed_is_the_same_adapter_and_another_is_not(tmp_path, tiny_model_dir):
@@ -176,9 +251,31 @@ def test_resume_of_a_done_training_does_nothing(whole, tiny_model_dir):
 
 
 def test_resume_refuses_another_training(whole, tiny_model_dir):
-    other = SFT(steps=7, batch=2, save_every=2, lora_r=4, lora_alpha=8)
-    with pytest.raises(InputError, match="but settings changed since"):
-        trained(whole.path, tiny_model_dir, other, held_out_share=0.25, resume=True)
+    other = SFT(steps=7, batch=2, save_every=2, lora_r=4, lora_alpha=8, learning_rate=1e-3)
+    shown = []
+    ear = Ear(say=shown.append, table=lambda title, rows: shown.append(title))
+    with pytest.raises(InputError, match="changed since it began") as caught:
+        trained(whole.path, tiny_model_dir, other, held_out_share=0.25, resume=True, ear=ear)
+    assert "  --steps: 6 -> 7\n" in str(caught.value)
+    assert "  --learning-rate: 0.0 -> 0.001\n" in str(caught.value)
+    assert "--lora-r" not in str(caught.value) and shown == []
+
+
+def test_resume_with_other_data_says_so_before_any_table(whole, tiny_model_dir):
+    shown = []
+    ear = Ear(say=shown.append, table=lambda title, rows: shown.append(title))
+    with pytest.raises(InputError, match="changed since it began") as caught:
+        fit(
+            QUICK,
+            RECORDS[1:],
+            model=str(tiny_model_dir),
+            out=whole.path,
+            held_out_share=0.25,
+            device="cpu",
+            resume=True,
+            ear=ear,
+        )
+    assert "data.train.records: 6 -> 5" in str(caught.value) and shown == []
 
 
 def test_a_folder_that_is_taken_is_left_alone(whole, tmp_path, tiny_model_dir):
@@ -250,7 +347,9 @@ def test_early_stopping_keeps_the_best(tmp_path, tiny_model_dir):
 
 
 def test_a_loss_that_is_no_number_ends_the_training(tmp_path, tiny_model_dir):
-    settings = SFT(steps=20, batch=2, learning_rate=1e30, schedule="constant", warmup=0.0, lora_r=4)
+    settings = SFT(steps=20, batch=2, schedule="constant", warmup=0.0, lora_r=4)
+    # Higher than settings may say.
+    object.__setattr__(settings, "learning_rate", 1e30)
     with pytest.raises(InputError, match="Lower --learning-rate"):
         trained(tmp_path / "run", tiny_model_dir, settings)
     assert Run(tmp_path / "run").facts["status"] == "failed"

@@ -1,0 +1,174 @@
+"""What a pipeline would ask if it were run from the start without a step; nothing is sent."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from datakit.ablation.finding import Found
+from datakit.ablation.replay import clients_of, replay
+from datakit.ablation.silent import MissedError, Refused, Replayed
+from datakit.llm.log import ResponseLog
+from datakit.record import Record
+from datakit.running.growth import Growth
+from datakit.running.local import Engine
+from datakit.running.loop import Loop
+from datakit.running.pipeline import Pipeline
+from datakit.running.plan import History, Plan, history_of, make_plan
+
+__all__ = ["Rerun", "priced", "try_rerun"]
+
+
+@dataclass(frozen=True)
+class Rerun:
+    """A true rerun without a step: the generators would be shown what that pipeline keeps.
+
+    Args:
+        step: The step's label.
+        pipeline: The pipeline without it, under a name of its own.
+        answered: Requests that the log answers before the first round that asks anything new.
+        estimate: Low and high estimates of all that would be new.
+        records: What the rerun gives, if it asks nothing new; else None.
+        again: Requests that the teacher refused then. They have no answer in the log, so a run
+            sends them again; here they are refused again.
+    """
+
+    step: str
+    pipeline: Pipeline
+    answered: int
+    estimate: Plan
+    records: tuple[Record, ...] | None = field(default=None, repr=False)
+    again: int = 0
+
+    @property
+    def free(self) -> bool:
+        """Whether the log answers all of it, and nothing is sent again."""
+        return self.records is not None and not self.again
+
+    def __str__(self) -> str:
+        """Returns the finding in words, for a question to the user."""
+        if self.records is not None:
+            text = (
+                f"A rerun without {self.step} asks nothing new: {self.answered:,} answers are in "
+                f"the log, and it gives {len(self.records):,} records."
+            )
+            if self.again:
+                text += (
+                    f" But it sends {self.again:,} requests again that the teacher refused; this "
+                    "holds if it refuses them again."
+                )
+            return text
+        low, high = self.estimate.requests
+        span = f"{low:,}" if low == high else f"{low:,} to {high:,}"
+        usd = self.estimate.usd
+        price = f"about ${usd[0]:.2f} to ${usd[1]:.2f}" if self.estimate.priced else "not known"
+        return (
+            f"A rerun without {self.step} would ask otherwise: {self.answered:,} of its requests "
+            f"are answered in the log, about {span} would be new; price: {price}."
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns it as JSON values."""
+        return {
+            "step": self.step,
+            "free": self.free,
+            "answered": self.answered,
+            "again": self.again,
+            "records": None if self.records is None else len(self.records),
+            "new": self.estimate.to_json(),
+        }
+
+
+def try_rerun(
+    found: Found,
+    pipeline: Pipeline,
+    places: Sequence[int],
+    log: ResponseLog | None,
+    refused: Refused,
+    engine: Engine,
+    work: Path,
+) -> tuple[Growth | None, Mapping[int, Replayed]]:
+    """Runs a pipeline with fewer steps on the log, as far as that answers it.
+
+    Args:
+        found: The finished run.
+        pipeline: The pipeline with fewer steps.
+        places: Places of its steps in the whole one.
+        log: The answers; None for a pipeline that asks nobody.
+        refused: The refused requests.
+        engine: Carries the steps out.
+        work: A folder for files, which must not be there.
+
+    Returns:
+        The rounds, or None if a request would be new; and what each `make` step asked for.
+    """
+    if log is None:
+        return Growth(made={}), {}
+    providers = {
+        new: found.providers[old] for new, old in enumerate(places) if old in found.providers
+    }
+    clients = clients_of(pipeline, providers, log, refused)
+    if not clients:
+        return Growth(made={}), clients
+    try:
+        return replay(pipeline, found.seeds, clients, engine, work), clients
+    except MissedError:
+        return None, clients
+
+
+def priced(
+    found: Found,
+    pipeline: Pipeline,
+    clients: Mapping[int, Replayed],
+    kept_made: int,
+    made: int,
+) -> Plan:
+    """Estimates what is new in a rerun, by what the finished run has measured.
+
+    Args:
+        found: The finished run.
+        pipeline: The pipeline with fewer steps.
+        clients: How far the log answers it.
+        kept_made: Of the same candidates, those that it keeps.
+        made: The candidates.
+    """
+    with Loop() as loop:
+        history = _history(found, kept_made, made)
+        whole = loop.work(lambda: make_plan(pipeline, found.seeds, history))
+    answered = sum(client.totals.requests for client in clients.values())
+    missed = sum(len(client.missed) for client in clients.values())
+    low, high = (max(each - answered, missed) for each in whole.requests)
+    shares = [
+        Decimal(new) / Decimal(max(1, all_))
+        for new, all_ in zip((low, high), whole.requests, strict=True)
+    ]
+    return replace(
+        whole,
+        requests=(low, high),
+        tokens=_scaled(whole.tokens, shares),
+        usd=(whole.usd[0] * shares[0], whole.usd[1] * shares[1]),
+        seconds=_scaled(whole.seconds, shares),
+    )
+
+
+def _scaled(pair: tuple[int, int], shares: Sequence[Decimal]) -> tuple[int, int]:
+    return math.floor(pair[0] * shares[0]), math.ceil(pair[1] * shares[1])
+
+
+def _history(found: Found, kept_made: int, made: int) -> History | None:
+    manifest = found.version.manifest
+    cost = manifest["cost"]
+    if not made or not cost["requests"]:
+        return None
+    measured = history_of(manifest["funnel"], manifest)
+    return History(
+        # Of a variant that keeps nothing at least the run's own bound is known.
+        kept=max(1, kept_made) / made,
+        per_request=made / cost["requests"],
+        output_tokens=cost["output_tokens"] / cost["requests"],
+        seconds=measured.seconds if measured else None,
+    )

@@ -1,0 +1,124 @@
+"""The first screen: verdict, scores, lifts, and what speaks against them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from datakit.report.charts import table
+from datakit.report.markup import Child, Markup, el, quote
+from trainers.lift.page.axes import clipped
+from trainers.lift.page.facts import Told, cell, share
+from trainers.lift.page.forest import forest
+from trainers.lift.result import UNTRAINED
+from trainers.page.facts import counted
+
+__all__ = ["LEVELS", "overview"]
+
+LEVELS = {
+    "stop": "no verdict",
+    "warn": "needs a look",
+    "result": "result",
+    "note": "good to know",
+    "ok": "in order",
+}
+_VERDICTS = 4
+_FINDINGS = 5
+_TEXT = 260
+_DASH = "\u2013"
+
+
+def overview(told: Told) -> Markup:
+    """Returns the first screen."""
+    return el(
+        "header",
+        _title(told),
+        el("section", el("h2", "Scores"), _scores(told), id="scores"),
+        el("section", el("h2", "Lift"), _forest(told), id="lift"),
+        el("section", el("h2", "Findings"), _findings(told), id="findings"),
+        class_="overview study",
+    )
+
+
+def _title(told: Told) -> Markup:
+    it = told.lift.comparison
+    said = [
+        told.when,
+        counted(it.replicates, "replicate"),
+        counted(it.items, "test item"),
+    ]
+    first, *others = told.lift.verdicts[:_VERDICTS]
+    more = len(told.lift.verdicts) - _VERDICTS
+    rest: list[Child] = [el("li", quote(each, 400)) for each in others]
+    if more > 0:
+        text = f"{counted(more, 'more verdict')}: every pair is below."
+        rest.append(el("li", el("a", text, href="#pairs")))
+    return el(
+        "div",
+        el("h1", quote(told.task, 80), el("span", " ", quote(told.model, 60), class_="version")),
+        el("p", ", ".join(filter(None, said)), class_="day"),
+        el("p", quote(first, 500), class_="verdict"),
+        el("ul", rest, class_="verdicts") if rest else None,
+        class_="title",
+    )
+
+
+def _scores(told: Told) -> list[Child]:
+    lift, unit = told.lift, told.unit
+    base = clipped(lift.baseline, 20)
+    rows: list[Sequence[Child]] = []
+    for name in told.names:
+        is_base = name == lift.baseline
+        over = None if is_base else told.over_baseline(name)
+        best = lift.comparison.best.get(name) if told.enough else None
+        rows.append((
+            told.named(name),
+            unit.value(lift.comparison.means[name]),
+            _DASH if over is None else cell(over, unit, enough=told.enough),
+            cell(lift.over_untrained[name], unit, enough=told.enough),
+            share(best),
+        ))  # fmt: skip
+    rows.append((UNTRAINED, unit.value(lift.untrained_score), _DASH, _DASH, _DASH))
+    head = ("variant", lift.metric[:24], f"over {base}", "over untrained", "is best")
+    return [table(head, rows, "Scores"), el("p", _reading(told), class_="note")]
+
+
+def _reading(told: Told) -> str:
+    text = f"{told.lift.metric[:40]}: {told.better}."
+    if told.unit.share:
+        text += " Differences are in points."
+    if not told.lift.comparison.freedom:
+        return f"{text} There is no interval."
+    text += f" In brackets: intervals of {told.confidence} that hold together"
+    if told.enough and told.lift.smallest is not None:
+        sees = told.unit.amount(told.lift.smallest)
+        return f"{text}; strong where they leave out 0. This size sees {sees} or more."
+    return f"{text}, from too few replicates."
+
+
+def _forest(told: Told) -> Markup:
+    base = clipped(told.lift.baseline, 24)
+    rows = [told.row(told.over_baseline(name)) for name in told.others]
+    return forest(f"Lift over {base}", rows, told.measure(base), enough=told.enough)
+
+
+def _findings(told: Told) -> Markup:
+    found = findings(told)
+    shown = [
+        el("li", el("span", LEVELS[level], class_="level"), el("span", quote(text, _TEXT)))
+        for level, text in found[:_FINDINGS]
+    ]
+    more = len(found) - _FINDINGS
+    rest = el("p", el("a", f"{more:,} more, and evidence", href="#checks")) if more > 0 else None
+    return el("div", el("ul", shown, class_="levels"), rest)
+
+
+def findings(told: Told) -> list[tuple[str, str]]:
+    """Returns level and text of what a reader should know, the worst first.
+
+    What is a verdict already is not said again.
+    """
+    found = [(each.level, each.text) for each in told.lift.guards]
+    found += [("result", text) for text in told.lift.notes()]
+    order = list(LEVELS)
+    new = [each for each in found if each[1] not in told.lift.verdicts]
+    return sorted(new, key=lambda each: order.index(each[0]))
