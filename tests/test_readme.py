@@ -44,6 +44,9 @@ def commands():
     return [line for line in lines if line.startswith("datakit ")]
 
 
+STUDY = "--seeds 1 --steps 1 --limit 2 --no-general --workers 1"
+
+
 def quick(words):
     """Returns what makes a command of the README short; what it says is true without."""
     more = {
@@ -51,24 +54,30 @@ def quick(words):
         "train": "" if "merge" in words else "--steps 1",
         "eval": "--limit 2 --no-general --max-new-tokens 16",
         "chat": "--max-new-tokens 8",
+        "lift": STUDY,
+        "scaling": f"{STUDY} --sizes 2,4",
+        "ablate": STUDY,
     }
     return more.get(words[0], "").split()
 
 
 @pytest.mark.slow
 @pytest.mark.model
+@pytest.mark.timeout(1200)
 def test_the_commands_work_in_their_order(tmp_path):
     for name in ("data.jsonl", "gsm8k_test.jsonl"):
         source = "seeds/sql.jsonl" if name == "data.jsonl" else "pipelines/held_out/sql.jsonl"
         shutil.copy(ROOT / source, tmp_path / name)
     shutil.copytree(ROOT / "pipelines/held_out", tmp_path / "pipelines/held_out")
-    assert len(commands()) >= 13
+    shutil.copytree(ROOT / "seeds", tmp_path / "seeds")
+    assert len(commands()) >= 16
     for line in commands():
         if line.startswith("datakit compare "):
             # It waits for a person to rate; tests/trainers/commands has it.
             continue
         # `make demo` made that version; here `run` has made another.
         line = line.replace("sql_demo@latest", "mydata@latest")
+        line = line.replace("pipelines/sql_demo.yaml", "mydata/pipeline.yaml")
         words = re.findall(r"'[^']*'|\S+", line)[1:]
         words = [word.strip("'") for word in words] + quick(words)
         done = subprocess.run(

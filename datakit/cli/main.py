@@ -14,7 +14,7 @@ import warnings
 from collections.abc import Sequence
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, ClassVar, NoReturn
 
 from datakit.errors import (
     DatakitError,
@@ -51,7 +51,7 @@ COMMANDS = {
 }
 _INTERRUPTED = 130
 _OUR_FAULT = 70
-
+_SAVED = " What was answered is saved; the same command goes on from there."
 
 _CHOICE = re.compile(
     r"argument (?P<what>\S+): invalid choice: '(?P<given>.*)' \(choose from (?P<known>.*)\)"
@@ -64,11 +64,23 @@ _VALUE = re.compile(
 class _Parser(argparse.ArgumentParser):
     """Says what is wrong in one line, and what was meant."""
 
+    # The parser of the innermost command: its options are those that may have been meant.
+    _innermost: ClassVar[_Parser | None] = None
+
+    # As its overloads have it.
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:  # noqa: ANN401
+        _Parser._innermost = self
+        return super().parse_known_args(args, namespace)
+
+    def _refuse(self, given: str) -> NoReturn:
+        known = [text for action in self._actions for text in action.option_strings]
+        message = f'unknown option "{given}"{did_you_mean(given, known) or "."}'
+        self.error(message if given.startswith("-") else f'"{given}" is one word too many.')
+
     def error(self, message: str) -> NoReturn:
         if message.startswith("unrecognized arguments: "):
             given = message.removeprefix("unrecognized arguments: ").split()[0]
-            known = [text for action in self._actions for text in action.option_strings]
-            message = f'unknown option "{given}"{did_you_mean(given, known) or "."}'
+            (_Parser._innermost or self)._refuse(given)
         elif message.startswith("the following arguments are required: "):
             message = f"{message.partition(': ')[2]} is missing."
         elif match := _CHOICE.fullmatch(message):
@@ -110,35 +122,35 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else 2
     except KeyboardInterrupt:
-        saved = " What was answered is saved; the same command goes on from there."
-        _say(f"Interrupted.{saved if words[:1] == ['run'] else ''}")
+        _say(f"Interrupted.{_SAVED if words[:1] == ['run'] else ''}")
         return _INTERRUPTED
     except BrokenPipeError:
         # The reader (`head`) has seen enough; Python must not complain at its exit.
         _silence()
         return 0
-    except DatakitError as error:
+    except Exception as error:
         if os.environ.get("DATAKIT_DEBUG"):
             raise
+        return _failed(error, words)
+
+
+def _failed(error: Exception, words: list[str]) -> int:
+    """Says what went wrong; returns the exit code."""
+    if isinstance(error, DatakitError):
         for problem in error.problems:
             _say(problem)
         if isinstance(error, ProviderError) and words[:1] == ["run"]:
-            _say("What was answered is saved; the same command goes on from there.")
+            _say(_SAVED.strip())
         return error.exit_code
-    except OSError as error:
-        if os.environ.get("DATAKIT_DEBUG"):
-            raise
+    if isinstance(error, OSError):
         # Most files have errors of their own; this is `> file`, or a file between steps.
         _silence()
         where = error.filename or "the output, or a file between steps, cannot be written"
         _say(f"{where}: {error.strerror or error}.")
         return InputError.exit_code
-    except Exception as error:
-        if os.environ.get("DATAKIT_DEBUG"):
-            raise
-        _say(f"datakit failed: {type(error).__name__}: {error}")
-        _say("This is a fault of datakit. DATAKIT_DEBUG=1 shows the traceback.")
-        return _OUR_FAULT
+    _say(f"datakit failed: {type(error).__name__}: {error}")
+    _say("This is a fault of datakit. DATAKIT_DEBUG=1 shows the traceback.")
+    return _OUR_FAULT
 
 
 def _silence() -> None:

@@ -262,7 +262,7 @@ class _Reader:
     def _paths(self, cls: type, values: dict[str, Any], at: Path) -> None:
         """Resolves the paths among a class's values, and notes unknown keys."""
         hints = hints_of(cls)
-        defaults = {spec.name: spec.default for spec in dataclasses.fields(cls)}
+        defaults = {spec.name: spec.default for spec in dataclasses.fields(cls) if spec.init}
         for key, value in values.items():
             if key not in defaults:
                 near = did_you_mean(key, defaults) or f"; there are {', '.join(defaults) or 'none'}"

@@ -55,7 +55,8 @@ def _changed(thing: Any) -> dict[str, Any]:  # noqa: ANN401
         default = spec.default
         if spec.default_factory is not dataclasses.MISSING:
             default = spec.default_factory()
-        if value != default:
+        # What a step finds by itself is not given.
+        if spec.init and value != default:
             values[spec.name] = _builtin(value)
     return values
 

@@ -29,7 +29,7 @@ def replicates(told: Told) -> Markup:
     """Returns the scores of each replicate, and what they differ by."""
     count = told.lift.comparison.replicates
     few = None
-    if not told.enough:
+    if not told.lift.comparison.enough:
         text = f"{counted(count, 'replicate')}: not enough for a verdict, which needs {ENOUGH}."
         few = el("p", text, class_="status")
     what = f"{told.lift.metric[:40]}; {told.better}"
@@ -46,7 +46,7 @@ def replicates(told: Told) -> Markup:
         f"Lift over {base}, replicate by replicate",
         [told.row(told.over_baseline(name)) for name in told.others],
         told.measure(base),
-        enough=told.enough,
+        without=told.without,
         dots=True,
         note="What differs from dot to dot is chance. The interval is wider than the dots where "
         "items differ too.",
@@ -62,15 +62,15 @@ def pairs(told: Told) -> Markup:
     note += "adjusted for all pairs."
     if not it.freedom:
         note = "The better one first. There is no interval."
-    elif not told.enough:
-        note += " From so few replicates none of them is a verdict."
+    elif told.without:
+        note += " Here none of them is a verdict."
     rows = [_pair(told, told.names[a], told.names[b]) for a, b in _places(len(told.names))]
     head = ("variant", "over", told.unit_name, "", "adjusted p", "standard error", "from")
     return chapter(
         "pairs",
         "Every pair",
         el("p", note, class_="note"),
-        table(head, rows, "Every pair"),
+        el("div", table(head, rows, "Every pair"), class_="names"),
         el(
             "p",
             "From: the shares of replicates, items and the rest in the error's square. More "
@@ -93,11 +93,11 @@ def _pair(told: Told, one: str, other: str) -> list[Child]:
     if (it.means[one] > it.means[other]) == it.lower_is_better:
         one, other = other, one
     found = it.difference(one, other)
-    word = ("clear" if found.clear else "unclear") if told.enough and it.freedom else "not enough"
+    word = told.without or ("clear" if found.clear else "unclear")
     return [
         told.named(one),
         told.named(other),
-        cell(found, told.unit, enough=told.enough),
+        cell(found, told.unit, sure=not told.without),
         word,
         chance(found.p),
         "\u2013" if found.error is None else told.unit.signed(found.error)[1:],
@@ -145,7 +145,7 @@ def _metric(told: Told, variant: str, unit: Unit, metric: str) -> Markup:
     if variant == told.lift.baseline:
         return el("span", score)
     found = told.over_baseline(variant, it)
-    return el("span", score, el("br"), cell(found, unit, enough=told.enough))
+    return el("span", score, el("br"), cell(found, unit, sure=not told.without))
 
 
 def curves(told: Told) -> Markup:
@@ -171,11 +171,12 @@ def _curve(told: Told, name: str) -> Markup | None:
     common = sorted(set(known[0]).intersection(*known[1:]))
     mean = tuple((step, math.fsum(each[step] for each in known) / len(known)) for step in common)
     series = [
-        Series(f"replicate {at + 1}", _thinned(points), "faint", key=at == 0)
+        Series(f"replicate {at + 1}", _thinned(points), "faint", key=False)
         for at, points in enumerate(single)
     ]
+    key = Series("single replicates", series[0].points, "faint", row=False)
     title = clipped(name, 60) + (" (control)" if name in told.controls else "")
-    return line_chart(title, [*series, Series("mean", _thinned(mean))], up="nats per token")
+    return line_chart(title, [*series, key, Series("mean", _thinned(mean))], up="nats per token")
 
 
 def _finite(trial: Trial) -> tuple[tuple[float, float], ...]:
@@ -268,7 +269,7 @@ def forgetting(told: Told) -> Markup:
         "Change on the general set",
         [told.row(found[name]) for name in told.names if name in found],
         measure_of(unit, "nats per token over untrained; left of 0 is better"),
-        enough=told.enough,
+        without=told.without,
         note="Right of 0 the model got worse at what no variant is about.",
     )
     return chapter("forgetting", "Forgetting", el("div", picture, class_="half"))

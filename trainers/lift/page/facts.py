@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
 from functools import cached_property
 
 from datakit.report.markup import Child, Markup, el, quote
@@ -28,7 +27,10 @@ class Told:
     def __init__(self, lift: Lift) -> None:
         self.lift = lift
         self.unit = lift.unit
-        self.enough = lift.comparison.enough
+        stopped = any(each.level == "stop" for each in lift.guards)
+        few = not lift.comparison.enough
+        # Why nothing may be concluded; empty if something may.
+        self.without = "no verdict" if stopped else ("not enough" if few else "")
         self.task = str(lift.study["task"]["given"])
         self.model = str(lift.study["model"]["given"])
 
@@ -116,16 +118,16 @@ class Told:
         )
 
 
-def cell(it: Difference, unit: Unit, *, enough: bool) -> Markup:
+def cell(it: Difference, unit: Unit, *, sure: bool) -> Markup:
     """Returns a difference with its interval for a table; a clear one is strong.
 
     Args:
         it: The difference.
         unit: Of its metric.
-        enough: Whether there are replicates enough.
+        sure: Whether something may be concluded.
     """
     value: Child = unit.signed(it.value)
-    strong = el("strong", value) if enough and it.clear else el("span", value)
+    strong = el("strong", value) if sure and it.clear else el("span", value)
     ends = unit.ends(it)
     return el("span", strong, [" ", el("small", ends)] if ends else None, class_="interval")
 
@@ -144,9 +146,3 @@ def share(value: float | None) -> str:
     if value > 0.99:
         return "> 99\u00a0%"
     return "< 1\u00a0%" if value < 0.01 else f"{100 * value:.0f}\u00a0%"
-
-
-def most(count: int, rows: Sequence[float], key: Callable[[float], float]) -> list[int]:
-    """Returns the places of the greatest, the greatest first, of those over nought."""
-    places = sorted(range(len(rows)), key=lambda at: -key(rows[at]))
-    return [at for at in places[:count] if key(rows[at]) > 0]

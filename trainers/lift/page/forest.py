@@ -43,7 +43,7 @@ def forest(
     rows: Sequence[Row],
     measure: Measure,
     *,
-    enough: bool = True,
+    without: str = "",
     dots: bool = False,
     note: Child = None,
 ) -> Markup:
@@ -53,12 +53,12 @@ def forest(
         title: Its title.
         rows: The differences; one at least.
         measure: What they are.
-        enough: Whether there are replicates enough for intervals; if not, there are dots alone.
+        without: Why nothing may be concluded, in a word; if so, there are dots alone, no intervals.
         dots: Whether single replicates are drawn too.
         note: A sentence below the title.
     """
-    dots = dots or not enough
-    values = [0.0, *(value for row in rows for value in _values(row, enough, dots))]
+    dots = dots or bool(without)
+    values = [0.0, *(value for row in rows for value in _values(row, without, dots))]
     across = Across(values, EDGE, WIDTH - EDGE, measure)
     bottom = len(rows) * HIGH + 4
     nought = across.at(0)
@@ -68,25 +68,28 @@ def forest(
         bottom + FOOT,
         across.draw(0, bottom),
         el("line", x1=nought, x2=nought, y1=0, y2=bottom, class_="nought"),
-        [_row(each, at * HIGH, across, measure, enough, dots=dots) for at, each in enumerate(rows)],
+        [
+            _row(each, at * HIGH, across, measure, without, dots=dots)
+            for at, each in enumerate(rows)
+        ],
     )
-    data = table(("", "difference", "interval", ""), _told(rows, measure, enough), title)
-    return figure(title, [picture, _key(rows, enough=enough, dots=dots)], data, note)
+    data = table(("", "difference", "interval", ""), _told(rows, measure, without), title)
+    return figure(title, [picture, _key(rows, without, dots=dots)], data, note)
 
 
-def _values(row: Row, enough: bool, dots: bool) -> Iterator[float]:
+def _values(row: Row, without: str, dots: bool) -> Iterator[float]:
     yield row.value
     if dots:
         yield from row.dots
-    if enough and row.low is not None and row.high is not None:
+    if not without and row.low is not None and row.high is not None:
         yield from (row.low, row.high)
 
 
 def _row(
-    it: Row, top: float, across: Across, measure: Measure, enough: bool, *, dots: bool
+    it: Row, top: float, across: Across, measure: Measure, without: str, *, dots: bool
 ) -> list[Child]:
     y = top + 27
-    word = _word(it, enough)
+    word = _word(it, without)
     shown = f"{measure.show(it.value)} {word}"
     hint = f"{it.name}: {measure.show(it.value)} {ends(measure, it.low, it.high)} {word}"
     drawn: list[Child] = [
@@ -105,7 +108,7 @@ def _row(
             )
             for at, value in enumerate(it.dots)
         ]
-    if enough and it.low is not None and it.high is not None:
+    if not without and it.low is not None and it.high is not None:
         low, high = across.at(it.low), across.at(it.high)
         look = f"interval {_look(word)}"
         drawn.append(el("line", x1=low, x2=high, y1=y, y2=y, class_=look))
@@ -122,34 +125,34 @@ def _point(x: float, y: float, look: str, hint: str, *, control: bool) -> Markup
     return el("circle", title, cx=x, cy=y, r=4.5, class_=look)
 
 
-def _word(it: Row, enough: bool) -> str:
-    if not enough or it.low is None:
-        return "not enough"
-    return "clear" if it.clear else "unclear"
+def _word(it: Row, without: str) -> str:
+    if it.low is None:
+        return without or "no interval"
+    return without or ("clear" if it.clear else "unclear")
 
 
 def _look(word: str) -> str:
     return "clear" if word == "clear" else "open"
 
 
-def _told(rows: Sequence[Row], measure: Measure, enough: bool) -> list[list[Child]]:
+def _told(rows: Sequence[Row], measure: Measure, without: str) -> list[list[Child]]:
     return [
         [
             quote(each.name, 80),
             measure.show(each.value),
-            ends(measure, each.low, each.high) if enough else "",
-            _word(each, enough),
+            ends(measure, each.low, each.high) if not without else "",
+            _word(each, without),
         ]
         for each in rows
     ]
 
 
-def _key(rows: Sequence[Row], *, enough: bool, dots: bool) -> Markup:
+def _key(rows: Sequence[Row], without: str, *, dots: bool) -> Markup:
     said = []
-    if enough:
+    if not without:
         said.append("A filled mark is clear: its interval leaves out 0. A hollow one is not.")
     else:
-        said.append("A hollow mark is a mean of too few replicates.")
+        said.append("Hollow marks are means; nothing may be concluded from them.")
     if dots:
         said.append("Small dots are single replicates.")
     if any(each.control for each in rows):

@@ -23,11 +23,9 @@ def checks(told: Told) -> Markup:
     """Returns what was looked at before anything was spent, with evidence."""
     if not told.lift.guards:
         return chapter("checks", "Checks", el("p", "Nothing was looked at.", class_="none"))
-    note = "Looked at before the first trial."
+    note = el("p", "Looked at before the first trial.", class_="note")
     body = [_guard(each) for each in told.lift.guards]
-    return chapter(
-        "checks", "Checks", el("p", note, class_="note"), el("ul", body, class_="levels")
-    )
+    return chapter("checks", "Checks", note, el("ul", body, class_="levels"))
 
 
 def _guard(it: Guard) -> Markup:
@@ -44,7 +42,7 @@ def _guard(it: Guard) -> Markup:
         evidence = el(
             "details", el("summary", title + more), words(title, _COLUMNS, rows), class_="data"
         )
-    named = el("span", LEVELS[it.level], " ", el("small", it.name), class_="level")
+    named = el("span", LEVELS[it.level], " ", el("small", it.name), class_=f"level is-{it.level}")
     return el("li", named, el("div", text, evidence))
 
 

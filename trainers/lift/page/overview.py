@@ -33,7 +33,12 @@ def overview(told: Told) -> Markup:
         "header",
         _title(told),
         el("section", el("h2", "Scores"), _scores(told), id="scores"),
-        el("section", el("h2", "Lift"), _forest(told), id="lift"),
+        el(
+            "section",
+            el("h2", f"Lift over {clipped(told.lift.baseline, 40)}"),
+            _forest(told),
+            id="lift",
+        ),
         el("section", el("h2", "Findings"), _findings(told), id="findings"),
         class_="overview study",
     )
@@ -42,10 +47,12 @@ def overview(told: Told) -> Markup:
 def _title(told: Told) -> Markup:
     it = told.lift.comparison
     said = [
+        "Lift study",
         told.when,
         counted(it.replicates, "replicate"),
         counted(it.items, "test item"),
     ]
+    stopped = "No verdict: " if told.without == "no verdict" else None
     first, *others = told.lift.verdicts[:_VERDICTS]
     more = len(told.lift.verdicts) - _VERDICTS
     rest: list[Child] = [el("li", quote(each, 400)) for each in others]
@@ -56,7 +63,7 @@ def _title(told: Told) -> Markup:
         "div",
         el("h1", quote(told.task, 80), el("span", " ", quote(told.model, 60), class_="version")),
         el("p", ", ".join(filter(None, said)), class_="day"),
-        el("p", quote(first, 500), class_="verdict"),
+        el("p", stopped, quote(first, 500), class_="verdict"),
         el("ul", rest, class_="verdicts") if rest else None,
         class_="title",
     )
@@ -69,17 +76,21 @@ def _scores(told: Told) -> list[Child]:
     for name in told.names:
         is_base = name == lift.baseline
         over = None if is_base else told.over_baseline(name)
-        best = lift.comparison.best.get(name) if told.enough else None
+        best = lift.comparison.best.get(name) if not told.without else None
         rows.append((
             told.named(name),
-            unit.value(lift.comparison.means[name]),
-            _DASH if over is None else cell(over, unit, enough=told.enough),
-            cell(lift.over_untrained[name], unit, enough=told.enough),
-            share(best),
+            _number(unit.value(lift.comparison.means[name])),
+            _DASH if over is None else cell(over, unit, sure=not told.without),
+            cell(lift.over_untrained[name], unit, sure=not told.without),
+            _number(share(best)),
         ))  # fmt: skip
-    rows.append((UNTRAINED, unit.value(lift.untrained_score), _DASH, _DASH, _DASH))
+    rows.append((UNTRAINED, _number(unit.value(lift.untrained_score)), _DASH, _DASH, _DASH))
     head = ("variant", lift.metric[:24], f"over {base}", "over untrained", "is best")
     return [table(head, rows, "Scores"), el("p", _reading(told), class_="note")]
+
+
+def _number(text: str) -> Markup:
+    return el("span", text, class_="number")
 
 
 def _reading(told: Told) -> str:
@@ -89,22 +100,27 @@ def _reading(told: Told) -> str:
     if not told.lift.comparison.freedom:
         return f"{text} There is no interval."
     text += f" In brackets: intervals of {told.confidence} that hold together"
-    if told.enough and told.lift.smallest is not None:
+    if not told.without and told.lift.smallest is not None:
         sees = told.unit.amount(told.lift.smallest)
         return f"{text}; strong where they leave out 0. This size sees {sees} or more."
-    return f"{text}, from too few replicates."
+    why = "too few replicates" if told.without == "not enough" else "a study without a verdict"
+    return f"{text}, from {why}."
 
 
 def _forest(told: Told) -> Markup:
     base = clipped(told.lift.baseline, 24)
     rows = [told.row(told.over_baseline(name)) for name in told.others]
-    return forest(f"Lift over {base}", rows, told.measure(base), enough=told.enough)
+    return forest(f"Lift over {base}", rows, told.measure(base), without=told.without)
 
 
 def _findings(told: Told) -> Markup:
     found = findings(told)
     shown = [
-        el("li", el("span", LEVELS[level], class_="level"), el("span", quote(text, _TEXT)))
+        el(
+            "li",
+            el("span", LEVELS[level], class_=f"level is-{level}"),
+            el("span", quote(text, _TEXT)),
+        )
         for level, text in found[:_FINDINGS]
     ]
     more = len(found) - _FINDINGS
@@ -117,7 +133,7 @@ def findings(told: Told) -> list[tuple[str, str]]:
 
     What is a verdict already is not said again.
     """
-    found = [(each.level, each.text) for each in told.lift.guards]
+    found: list[tuple[str, str]] = [(each.level, each.text) for each in told.lift.guards]
     found += [("result", text) for text in told.lift.notes()]
     order = list(LEVELS)
     new = [each for each in found if each[1] not in told.lift.verdicts]
