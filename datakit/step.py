@@ -181,11 +181,14 @@ def call(thing: object, *args: object, **have: object) -> Any:  # noqa: ANN401  
 
 
 def parameters(cls: type) -> list[dict[str, Any]]:
-    """Returns name, JSON Schema, text and default of each field of a validated class."""
+    """Returns name, JSON Schema, text and default of each field that a user may give."""
     texts = args_section(inspect.getdoc(cls) or "")
     hints = hints_of(cls)
     rows = []
     for spec in dataclasses.fields(cls):
+        if not spec.init:
+            # A step finds it by itself.
+            continue
         schema = msgspec.json.schema(hints[spec.name], schema_hook=_schema_hook)
         text = texts.get(spec.name, "")
         row: dict[str, Any] = {"name": spec.name, "schema": schema, "text": text}

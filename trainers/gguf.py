@@ -46,8 +46,8 @@ def checkpoint_of(gguf: Path) -> Path:
             os.replace(draft, folder)
     except OSError as error:
         raise InputError(
-            f"{folder}: the model cannot be unpacked there: {error.strerror or error}. The "
-            "variable DATAKIT_CACHE names another folder."
+            f"{folder}: the model cannot be unpacked there: {error.strerror or error}. Set the "
+            "variable DATAKIT_CACHE to a folder that can be written."
         ) from None
     finally:
         if draft is not None:

@@ -139,10 +139,9 @@ def merge(
     """
     ref, folder = resolve(adapter), Path(out)
     _check(ref, adapter, folder)
-    kind = _format(ref, adapter, dtype)
     draft = folder.with_name(f".{folder.name}.{os.getpid()}")
     try:
-        merged = _checked(ref, folder, kind, draft, say)
+        merged = _checked(ref, folder, _format(ref, adapter, dtype), draft, say)
         if not merged.same:
             raise _not_the_same(adapter, merged)
         write_json(draft / "merge.json", merged.to_json())

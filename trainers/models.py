@@ -36,6 +36,11 @@ __all__ = [
 # as long as no library masks by its number; one that is never learnt cannot go wrong.
 _PAD_TOKENS = ("<|pad|>", "<pad>", "[PAD]", "<|finetune_right_pad_id|>", "<|endoftext|>", "<unk>")
 
+_CLASSES = {
+    "CAUSAL_LM": "AutoModelForCausalLM",
+    "SEQ_CLS": "AutoModelForSequenceClassification",
+}
+
 # Bytes of weights that are hashed before each use of an adapter, which takes some seconds. A merge
 # and --resume compare weights of any size.
 _MOST_HASHED = 4 * 2**30
@@ -150,13 +155,11 @@ def load_model(
     """
     _local_only(ref)
     _fits_task(ref, task)
+    _same_base(ref)
     transformers = need("transformers", "train", "A model")
     place = device if device != "auto" else default_device()
-    options = _options(ref, torch_dtype(dtype, place), quantize, place)
-    kind = transformers.AutoModelForCausalLM
-    if task == "SEQ_CLS":
-        kind, options["num_labels"] = transformers.AutoModelForSequenceClassification, 1
-    _same_base(ref)
+    options = _options(ref, torch_dtype(dtype, place), quantize, place, task)
+    kind = getattr(transformers, _CLASSES[task])
     with told(ref.given, ref.path, on_hub=ref.on_hub):
         model = kind.from_pretrained(ref.path, **options)
         if ref.adapter:
@@ -168,14 +171,17 @@ def load_model(
     return result
 
 
-def _options(ref: ModelRef, dtype: Any, quantize: str | None, place: str) -> dict[str, Any]:  # noqa: ANN401
+def _options(
+    ref: ModelRef,
+    dtype: Any,  # noqa: ANN401  torch.dtype
+    quantize: str | None,
+    place: str,
+    task: str,
+) -> dict[str, Any]:
     # A model's own code is never run; who needs that loads the model without us.
-    options = {
-        "dtype": dtype,
-        "revision": ref.revision,
-        "trust_remote_code": False,
-        **_near(ref),
-    }
+    options = {"dtype": dtype, "revision": ref.revision, "trust_remote_code": False, **_near(ref)}
+    if task == "SEQ_CLS":
+        options["num_labels"] = 1
     if quantize:
         options["quantization_config"] = _quantization(quantize)
         # In 4 bits a model cannot be moved: each process loads it where it will train.

@@ -62,6 +62,8 @@ def resolve(text: str) -> ModelRef:
     Raises:
         InputError: If there is no such thing, or if the folder holds no whole model.
     """
+    if not text:
+        raise InputError("the model's name is empty.")
     if text == "embedded":
         from datakit.llm.embedded import default_gguf
 
@@ -169,8 +171,10 @@ def read_json(path: Path) -> dict[str, Any]:
     """
     try:
         value = json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read: {error}.") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror or error}.") from None
+    except ValueError as error:
+        raise InputError(f"{path}: cannot be read: it is no JSON ({error}).") from None
     if not isinstance(value, dict):
         raise InputError(f"{path}: is not a JSON object.")
     return value

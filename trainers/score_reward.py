@@ -129,8 +129,10 @@ def _json(path: Path) -> dict[str, Any]:
         value = json.loads(path.read_bytes())
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError) as error:
-        raise ValueError(f"model: {path} cannot be read: {error}") from None
+    except OSError as error:
+        raise ValueError(f"model: {path} cannot be read: {error.strerror or error}") from None
+    except ValueError as error:
+        raise ValueError(f"model: {path} cannot be read: it is no JSON ({error})") from None
     return value if isinstance(value, dict) else {}
 
 

@@ -61,8 +61,13 @@ def test_a_folder_that_is_none(tmp_path):
     with pytest.raises(InputError, match="base_model_name_or_path is missing"):
         resolve(str(tmp_path))
     (tmp_path / "adapter_config.json").write_text("no json")
-    with pytest.raises(InputError, match="cannot be read"):
+    with pytest.raises(InputError, match="cannot be read: it is no JSON"):
         resolve(str(tmp_path))
+    (tmp_path / "run.json").symlink_to("run.json")
+    with pytest.raises(InputError) as caught:
+        models.read_json(tmp_path / "run.json")
+    # The system's own words have the name too.
+    assert str(caught.value).count("run.json") == 1
 
 
 @pytest.mark.parametrize("blocked", ["cache", "cache/models"])

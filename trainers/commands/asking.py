@@ -158,8 +158,7 @@ def answered(
 ) -> Pairs:
     """Has both models answer, one after the other, and returns the shuffled pairs.
 
-    What is in the folder already is not generated again; what is generated is saved at once. An
-    answer that the limit cut off says so at its end.
+    What is in the folder is not generated again. An answer that the limit cut off says so.
 
     Args:
         folder: The comparison's; made if it is not there.

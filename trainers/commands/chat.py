@@ -39,7 +39,7 @@ def _configure(parser: argparse.ArgumentParser) -> None:
         metavar="T",
         help="0 always takes the likeliest token (0)",
     )
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of what is drawn (0)")
+    parser.add_argument("--seed", type=_seed, default=0, metavar="N", help="of what is drawn (0)")
     parser.add_argument(
         "--template", default="", metavar="T", help="chat template: chatml, alpaca or a .jinja file"
     )
@@ -47,7 +47,13 @@ def _configure(parser: argparse.ArgumentParser) -> None:
 
 def _positive(text: str) -> int:
     if not text.isascii() or not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f'"{text}" is not a whole number from 1')
+        raise argparse.ArgumentTypeError(f'"{text}" is not a whole number from 1.')
+    return int(text)
+
+
+def _seed(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) >= 2**32:
+        raise argparse.ArgumentTypeError(f'"{text}" is not a whole number from 0 to 4294967295.')
     return int(text)
 
 
@@ -55,7 +61,7 @@ def _temperature(text: str) -> float:
     with contextlib.suppress(ValueError):
         if 0 <= float(text) < math.inf:
             return float(text)
-    raise argparse.ArgumentTypeError(f'"{text}" is not a number from 0')
+    raise argparse.ArgumentTypeError(f'"{text}" is not a number from 0.')
 
 
 @command(_configure)

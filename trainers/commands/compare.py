@@ -73,7 +73,7 @@ def _configure(parser: argparse.ArgumentParser) -> None:
 
 def _positive(text: str) -> int:
     if not text.isascii() or not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f'"{text}" is not a whole number from 1')
+        raise argparse.ArgumentTypeError(f'"{text}" is not a whole number from 1.')
     return int(text)
 
 

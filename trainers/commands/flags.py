@@ -114,8 +114,11 @@ def _file(path: str, names: list[str]) -> dict[str, Any]:
         text = Path(path).read_text("utf-8")
         _unique(path, yaml.compose(text))
         value = yaml.safe_load(text)
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"--settings {path}: cannot be read: {error}.") from None
+    except OSError as error:
+        text = error.strerror or str(error)
+        raise InputError(f"--settings {path}: cannot be read: {text}.") from None
+    except UnicodeDecodeError:
+        raise InputError(f"--settings {path}: is not UTF-8. Save the file as UTF-8.") from None
     except yaml.YAMLError as error:
         raise InputError(f"--settings {path}: is no YAML: {error}") from None
     if not isinstance(value, dict):
@@ -123,18 +126,26 @@ def _file(path: str, names: list[str]) -> dict[str, Any]:
     unknown = [str(key) for key in value if key not in names]
     if unknown:
         raise InputError(
-            f'{path}: unknown key "{key}"{did_you_mean(key, names) or "."}' for key in unknown
+            f'{path}: unknown key "{key}"{_elsewhere(key) or did_you_mean(key, names) or "."}'
+            for key in unknown
         )
     # YAML reads `2e-4` as a text; a number is meant.
     return {key: _number(each) for key, each in value.items()}
 
 
+def _elsewhere(key: str) -> str:
+    """Returns which methods have a setting, as the end of a sentence; empty if none has."""
+    from trainers import DPO, KTO, SFT, Reward
+
+    kinds: dict[str, Any] = {"sft": SFT, "dpo": DPO, "ipo": DPO, "kto": KTO, "reward": Reward}
+    having = [name for name, cls in kinds.items() if key in cls.__dataclass_fields__]
+    return f"; it is a setting of {', '.join(having)}." if having else ""
+
+
 def _unique(path: str, node: Any) -> None:  # noqa: ANN401  yaml.Node or None
     """Stops where a key stands twice: YAML would take the last one, unsaid."""
     seen: dict[str, int] = {}
-    for key, _ in (
-        getattr(node, "value", None) or () if getattr(node, "id", "") == "mapping" else ()
-    ):
+    for key, _ in node.value if getattr(node, "id", "") == "mapping" else ():
         line = key.start_mark.line + 1
         if key.value in seen:
             raise InputError(

@@ -169,6 +169,8 @@ def test_what_a_model_says_does_not_act_on_the_terminal(cli, monkeypatch):
     [
         ("chat nowhere", b"", "there is no such model"),
         ("chat http://127.0.0.1:9/v1#m --max-new-tokens 0", b"", "not a whole number from 1"),
+        ("chat http://127.0.0.1:9/v1#m --seed 4294967296", b"", "from 0 to 4294967295."),
+        ("chat ''", b"", "the model's name is empty."),
         ("chat http://127.0.0.1:9/v1#m --temperature -1", b"", "not a number from 0"),
         ("chat http://127.0.0.1:9/v1#m --temperature nan", b"", "not a number from 0"),
         ("chat http://127.0.0.1:9/v1#m --template chatml", b"", "leave it out"),

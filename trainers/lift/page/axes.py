@@ -26,7 +26,7 @@ __all__ = [
 
 # Of a picture, in its own units: its width, its margin, a row's height, and the room for an axis.
 WIDTH = 440
-EDGE = 14
+EDGE = 26
 HIGH = 40
 FOOT = 40
 _TICKS = 6

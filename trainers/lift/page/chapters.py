@@ -98,10 +98,10 @@ def _pair(told: Told, one: str, other: str) -> list[Child]:
         told.named(one),
         told.named(other),
         cell(found, told.unit, sure=not told.without),
-        word,
+        el("span", word, class_="number"),
         chance(found.p),
         "\u2013" if found.error is None else told.unit.signed(found.error)[1:],
-        _sources(found, it.replicates, it.items),
+        el("span", _sources(found, it.replicates, it.items), class_="number"),
     ]
 
 
@@ -196,7 +196,7 @@ def items(told: Told) -> Markup:
     metric = lift.metric
     weights = lift.untrained.weights.get(metric)
     changes = _changes(told, best)
-    sign = -1 if lift.lower_is_better else 1
+    sign = 1
     mean = [sign * math.fsum(each) / len(each) for each in changes]
     share = [a * b for a, b in zip(mean, weights or (1.0,) * len(mean), strict=True)]
     ranked = sorted(range(len(mean)), key=lambda at: -share[at])
@@ -254,7 +254,7 @@ def _listed(
             f"{alike} of {len(changes[at])}",
         ]
         rows.append([*row, f"{weights[at]:,.6g}"] if weights else row)
-    head = ("item", "before", "after", "change", "replicates so")
+    head = ("item", "baseline", "variant", "change", "same sign in")
     return table((*head, "weight") if weights else head, rows, title)
 
 

@@ -23,7 +23,7 @@ from trainers.lift.page.axes import (
 
 __all__ = ["Point", "Stage", "band_chart", "waterfall"]
 
-_UP = 46
+_UP = 56
 
 
 @dataclass(frozen=True)
@@ -85,13 +85,16 @@ def band_chart(
         _labels(points, places, height - FOOT + 15),
         el("text", across, x=(_UP + WIDTH - EDGE) / 2, y=height - 6, class_="axis mid"),
     )
-    rows = [
-        (f"{p.at:,.6g}", measure.show(p.value), ends(measure, p.low, p.high), _found(p))
+    key = "The band is the interval of each point. A filled mark is clear: it leaves out 0."
+    data = table((across, measure.name, "interval", ""), _told(points, measure), title)
+    return figure(title, [picture, el("p", key, class_="axis-line")], data, note)
+
+
+def _told(points: Sequence[Point], measure: Measure) -> list[list[Child]]:
+    return [
+        [f"{p.at:,.6g}", measure.show(p.value), ends(measure, p.low, p.high), _found(p)]
         for p in points
     ]
-    key = "The band is the interval of each point. A filled mark is clear: its interval leaves "
-    data = table((across, measure.name, "interval", ""), rows, title)
-    return figure(title, [picture, el("p", f"{key}out 0.", class_="axis-line")], data, note)
 
 
 def _places(values: Sequence[float]) -> list[float]:
@@ -175,16 +178,8 @@ def waterfall(
         note: A sentence below the title.
     """
     spans = list(_spans(stages))
-    values = [value for each in spans for value in each]
-    whiskers = [
-        start + each
-        for stage, (start, _) in zip(stages, spans, strict=True)
-        for each in (stage.low, stage.high)
-        if each is not None
-    ]
-    across = Across([0.0, *values, *whiskers], EDGE, WIDTH - EDGE, measure)
-    bottom = len(stages) * HIGH + 4
-    nought = across.at(0)
+    across = Across(_reach(stages, spans), EDGE, WIDTH - EDGE, measure)
+    bottom, nought = len(stages) * HIGH + 4, across.at(0)
     picture = drawing(
         f"{title}: {len(stages)} stages, {measure.name}; the table below has the figures",
         WIDTH,
@@ -196,18 +191,34 @@ def waterfall(
             for at, (stage, span) in enumerate(zip(stages, spans, strict=True))
         ],
     )
-    rows = [
-        (
+    key = "A full bar is a sum, a framed one what a stage adds; the thin line is its interval."
+    data = table(("", "adds", "interval", "by then"), _listed(stages, spans, measure), title)
+    return figure(title, [picture, el("p", key, class_="axis-line")], data, note)
+
+
+def _listed(
+    stages: Sequence[Stage], spans: Sequence[tuple[float, float]], measure: Measure
+) -> list[list[Child]]:
+    return [
+        [
             quote(stage.name, 80),
             "" if stage.total else measure.show(stage.value),
             ends(measure, stage.low, stage.high),
-            measure.show(end),
-        )
+            measure.show(end).lstrip("+"),
+        ]
         for stage, (_, end) in zip(stages, spans, strict=True)
     ]
-    key = "A full bar is a sum, a framed one what a stage adds; the thin line is its interval."
-    data = table(("", "adds", "interval", "by then"), rows, title)
-    return figure(title, [picture, el("p", key, class_="axis-line")], data, note)
+
+
+def _reach(stages: Sequence[Stage], spans: Sequence[tuple[float, float]]) -> list[float]:
+    """Returns all values that the axis must show."""
+    whiskers = [
+        start + each
+        for stage, (start, _) in zip(stages, spans, strict=True)
+        for each in (stage.low, stage.high)
+        if each is not None
+    ]
+    return [0.0, *(value for each in spans for value in each), *whiskers]
 
 
 def _spans(stages: Sequence[Stage]) -> Iterator[tuple[float, float]]:
@@ -229,11 +240,12 @@ def _bar(
 ) -> list[Child]:
     (start, end), y = span, top + 20
     left, right = sorted((across.at(start), across.at(end)))
-    shown = f"{measure.show(it.value)} {ends(measure, it.low, it.high)}".strip()
+    value = measure.show(it.value)
+    shown = f"{value.lstrip('+') if it.total else value} {ends(measure, it.low, it.high)}".strip()
     hint = el("title", f"{it.name}: {shown}")
     drawn: list[Child] = [
-        el("text", el("title", it.name), clipped(it.name), x=EDGE, y=top + 15, class_="name"),
-        el("text", shown, x=WIDTH - EDGE, y=top + 15, class_="said end"),
+        el("text", el("title", it.name), clipped(it.name), x=EDGE + 4, y=top + 15, class_="name"),
+        el("text", shown, x=WIDTH, y=top + 15, class_="said end"),
         el(
             "rect",
             hint,

@@ -91,10 +91,11 @@ def _row(
     y = top + 27
     word = _word(it, without)
     shown = f"{measure.show(it.value)} {word}"
-    hint = f"{it.name}: {measure.show(it.value)} {ends(measure, it.low, it.high)} {word}"
+    sure = "" if without else f"{ends(measure, it.low, it.high)} "
+    hint = f"{it.name}: {measure.show(it.value)} {sure}{word}"
     drawn: list[Child] = [
-        el("text", el("title", it.name), clipped(it.name), x=EDGE, y=top + 15, class_="name"),
-        el("text", shown, x=WIDTH - EDGE, y=top + 15, class_=f"said end {_look(word)}"),
+        el("text", el("title", it.name), clipped(it.name), x=0, y=top + 15, class_="name"),
+        el("text", shown, x=WIDTH, y=top + 15, class_=f"said end {_look(word)}"),
     ]
     if dots:
         drawn += [
@@ -102,7 +103,7 @@ def _row(
                 "circle",
                 el("title", f"replicate {at + 1}: {measure.show(value)}"),
                 cx=across.at(value),
-                cy=y,
+                cy=y if without else y + 8,
                 r=2.5,
                 class_="single",
             )

@@ -99,10 +99,11 @@ def _reading(told: Told) -> str:
         text += " Differences are in points."
     if not told.lift.comparison.freedom:
         return f"{text} There is no interval."
-    text += f" In brackets: intervals of {told.confidence} that hold together"
+    text += f" In brackets: intervals of {told.confidence}, together in each column"
     if not told.without and told.lift.smallest is not None:
         sees = told.unit.amount(told.lift.smallest)
-        return f"{text}; strong where they leave out 0. This size sees {sees} or more."
+        text += f"; strong where they leave out 0. This size sees {sees} or more."
+        return f'{text} "Is best" is no verdict.'
     why = "too few replicates" if told.without == "not enough" else "a study without a verdict"
     return f"{text}, from {why}."
 

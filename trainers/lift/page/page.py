@@ -60,9 +60,7 @@ def render(lift: Lift) -> str:
             method.cost(told),
             method.method(told),
         ),
-        el(
-            "footer", el("p", "Written by datakit lift. A JSON file of the same name is beside it.")
-        ),
+        el("footer", el("p", "Written by datakit. The JSON file beside it has the figures.")),
     )
     page = el("html", _head(told, _style()), body, lang="en")
     return f"<!doctype html>\n{page.html}\n"

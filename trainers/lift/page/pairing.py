@@ -23,50 +23,47 @@ def joined(
 
     Args:
         title: Its title.
-        rows: By name, a score for each replicate, in their order; the last is one at least.
+        rows: By name, a score for each replicate, in their order.
         measure: What they are.
         controls: Names of controls.
         note: A sentence below the title.
     """
     values = [value for each in rows.values() for value in each]
     across = Across(values, EDGE, WIDTH - EDGE, measure)
-    names = list(rows)
-    bottom = len(rows) * HIGH + 4
+    names, bottom = list(rows), len(rows) * HIGH + 4
     replicates = len(rows[names[0]])
     heights = [at * HIGH + 28 for at in range(len(rows))]
-    lines: list[Child] = [
-        el(
-            "polyline",
-            el("title", f"replicate {k + 1}"),
-            points=" ".join(
-                f"{across.at(rows[name][k])},{y}" for name, y in zip(names, heights, strict=True)
-            ),
-            class_="pairing",
-        )
-        for k in range(replicates)
-    ]
     picture = drawing(
         f"{title}: {replicates} replicates of {len(rows)} variants, {measure.name}; the table "
         "below has the figures",
         WIDTH,
         bottom + FOOT,
         across.draw(0, bottom),
-        lines,
+        [_line(k, [rows[name][k] for name in names], heights, across) for k in range(replicates)],
         [
             _scores(name, rows[name], y, across, measure, name in controls)
             for name, y in zip(names, heights, strict=True)
         ],
     )
-    head = ("", *(f"replicate {k + 1}" for k in range(replicates)), "mean")
+    key = "A dot is a replicate; a line joins what one replicate made of each variant. A bar is "
+    key += "the mean."
+    data = _table(title, rows, measure)
+    return figure(title, [picture, el("p", key, class_="axis-line")], data, note)
+
+
+def _table(title: str, rows: Mapping[str, Sequence[float]], measure: Measure) -> Markup:
     told: list[list[Child]] = [
         [quote(name, 80), *map(measure.show, each), measure.show(_mean(each))]
         for name, each in rows.items()
     ]
-    key = "A dot is a replicate; a line joins what one replicate made of each variant. A bar is "
-    key += "the mean."
-    return figure(
-        title, [picture, el("p", key, class_="axis-line")], table(head, told, title), note
-    )
+    count = max(map(len, rows.values()))
+    return table(("", *(f"replicate {k + 1}" for k in range(count)), "mean"), told, title)
+
+
+def _line(k: int, values: Sequence[float], heights: Sequence[int], across: Across) -> Markup:
+    spots = (f"{across.at(value)},{y}" for value, y in zip(values, heights, strict=True))
+    title = el("title", f"replicate {k + 1}")
+    return el("polyline", title, points=" ".join(spots), class_="pairing")
 
 
 def _scores(
@@ -81,8 +78,8 @@ def _scores(
     x = across.at(mean)
     shown = f"{measure.show(mean)}{' control' if control else ''}"
     return [
-        el("text", el("title", name), clipped(name), x=EDGE, y=y - 13, class_="name"),
-        el("text", shown, x=WIDTH - EDGE, y=y - 13, class_="said end"),
+        el("text", el("title", name), clipped(name), x=0, y=y - 13, class_="name"),
+        el("text", shown, x=WIDTH, y=y - 13, class_="said end"),
         el("line", x1=x, x2=x, y1=y - 7, y2=y + 7, class_="mean"),
         [
             el(
