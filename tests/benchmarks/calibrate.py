@@ -104,9 +104,18 @@ def disjoint(study: Study, name: str, runs: int) -> Study:
 
 
 def calibrate(args: argparse.Namespace) -> tuple[bool, list[str]]:
-    """Does both parts; returns whether it passes, and the report."""
+    """Does both parts; returns whether it passes, and the report.
+
+    Raises:
+        InputError: If there are too few runs or records, or a trial cannot be done.
+    """
     if args.runs < 2 * args.replicates:
         raise InputError(f"--runs {args.runs}: {args.replicates} replicates need twice as many.")
+    with quiet():
+        return _calibrated(args)
+
+
+def _calibrated(args: argparse.Namespace) -> tuple[bool, list[str]]:
     kept = Kept(args.folder / "trials")
     gold = Variant("gold", tuple(templated(args.records, TRAIN, args.seed)))
     general = replace(open_variant(str(args.general)), name="generic")
@@ -197,7 +206,6 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-@quiet()
 def main(argv: Sequence[str] | None = None) -> int:
     """Calibrates; prints the report, and writes it where --report says."""
     args = _parser().parse_args(argv)

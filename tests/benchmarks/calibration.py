@@ -104,9 +104,11 @@ def aa_lines(found: AA, lift: Lift) -> Iterator[str]:
         yield f"| {text} | {_percent(found.rates[name])} |"
     yield from ("", "Standard deviations, nats:", "")
     yield from ("| | replicates | items | rest |", "| --- | --- | --- | --- |")
-    parts = {"score of a run": found.run, "difference of two runs, no record in common":
-             found.difference}  # fmt: skip
-    for name in [each for each in lift.variants if each in ORDER[1:]]:
+    parts = {
+        "score of a run": found.run,
+        "difference of two runs, no record in common": found.difference,
+    }
+    for name in [each for each in lift.comparison.means if each in ORDER[1:]]:
         if (own := lift.comparison.difference(name, "gold").components) is not None:
             parts[f"{name} over gold, same prompts"] = own
     for name, each in parts.items():
@@ -160,7 +162,7 @@ def planted_lines(lift: Lift) -> Iterator[str]:
     yield ""
     yield from ordered(lift)
     for each in lift.guards:
-        if each.level in ("warn", "stop"):
+        if each.level in ("warn", "stop") or each.name == "draws":
             yield from (f"Guard: {each.text}", "")
 
 

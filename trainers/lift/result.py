@@ -119,7 +119,7 @@ class Lift:
                 f"Forgetting: {', '.join(lost)} made the model worse on the general set, by up to "
                 f"{most:.3f} nats per token."
             )
-        elif self.forgotten:
+        elif any(each.low is not None for each in self.forgotten.values()):
             said.append("Forgetting: no variant made the model surely worse on the general set.")
         worse = [
             name

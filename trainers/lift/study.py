@@ -20,6 +20,7 @@ from trainers.lift.guards import Guard, guards
 from trainers.lift.reading import Rows, rows_of
 from trainers.lift.variants import Variant
 from trainers.models import resolve
+from trainers.running.run import now
 from trainers.sft import SFT
 from trainers.tokens import set_template, stop_ids
 
@@ -123,6 +124,7 @@ class Study:
         """Returns all of it as JSON values."""
         return {
             "schema": "datakit.lift/1",
+            "created": now(),
             "identity": self.identity(),
             "baseline": self.baseline,
             "model": {"given": self.model, "fingerprint": self.fingerprint},

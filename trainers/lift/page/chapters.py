@@ -196,7 +196,7 @@ def items(told: Told) -> Markup:
     metric = lift.metric
     weights = lift.untrained.weights.get(metric)
     changes = _changes(told, best)
-    sign = 1
+    sign = -1 if lift.lower_is_better else 1
     mean = [sign * math.fsum(each) / len(each) for each in changes]
     share = [a * b for a, b in zip(mean, weights or (1.0,) * len(mean), strict=True)]
     ranked = sorted(range(len(mean)), key=lambda at: -share[at])
