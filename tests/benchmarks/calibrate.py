@@ -109,8 +109,10 @@ def calibrate(args: argparse.Namespace) -> tuple[bool, list[str]]:
     Raises:
         InputError: If there are too few runs or records, or a trial cannot be done.
     """
-    if args.runs < 2 * args.replicates:
-        raise InputError(f"--runs {args.runs}: {args.replicates} replicates need twice as many.")
+    # The jackknife leaves out each run in turn.
+    if args.runs <= 2 * args.replicates:
+        need = f"{args.replicates} replicates need {2 * args.replicates + 1} or more"
+        raise InputError(f"--runs {args.runs}: {need}.")
     with quiet():
         return _calibrated(args)
 

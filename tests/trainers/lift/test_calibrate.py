@@ -326,8 +326,8 @@ def test_a_judgement_other_than_the_lift_labs_is_an_error(monkeypatch):
 
 
 def test_too_few_runs_are_told(capsys, tmp_path):
-    assert calibrate.main(["--runs", "9", "--folder", str(tmp_path)]) == 2
-    assert "--runs 9: 5 replicates need twice as many." in capsys.readouterr().err
+    assert calibrate.main(["--runs", "10", "--folder", str(tmp_path)]) == 2
+    assert "--runs 10: 5 replicates need 11 or more." in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
 
 
