@@ -26,7 +26,7 @@ test: $(VENV)/.dev
 	$(PYTEST) -n 2 --dist loadfile -m "not slow" --cov --cov-report=term:skip-covered --no-cov-on-fail
 
 test-full: $(VENV)/.dev
-	$(PYTEST) -n 2 --dist loadfile -m slow
+	$(PYTEST) -n 2 --dist loadfile --timeout 1500 -m slow
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
