@@ -5,17 +5,19 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from datakit.cli.console import Console, command, one_line
 from datakit.errors import InputError
 from trainers.evaluate import TASKS, TaskOptions
-from trainers.evaluate.outcome import Outcome
-from trainers.evaluate.run import Evaluation, measure
-from trainers.stats import Interval
+from trainers.evaluate.progress import Lasting
+from trainers.evaluate.run import Evaluation, Interrupted, measure
+from trainers.evaluate.shown import SIDES, table
 
 __all__ = ["evaluate"]
 
@@ -27,7 +29,8 @@ def _args(parser: argparse.ArgumentParser) -> None:
     }
     width = max(map(len, forms))
     listed = "\n".join(f"  {form:{width}}  {text}" for form, text in forms.items())
-    parser.epilog = f"tasks:\n{listed}"
+    lines = "\n".join(f"  {name:{width}}  {kind.example}" for name, kind in TASKS.items())
+    parser.epilog = f"tasks:\n{listed}\n\na line of each one's file:\n{lines}"
     parser.add_argument(
         "model",
         help="embedded, a folder (checkpoint or adapter), a .gguf file, a hub id, or a server's "
@@ -41,7 +44,12 @@ def _args(parser: argparse.ArgumentParser) -> None:
         help="what to measure; may be given several times",
     )
     parser.add_argument("--items", metavar="FILE", help="write scores and answers of every item")
-    parser.add_argument("--limit", type=int, metavar="N", help="only the first N items of a task")
+    parser.add_argument(
+        "--limit",
+        type=int,
+        metavar="N",
+        help="only the first N items of a task, and of the general set",
+    )
     parser.add_argument("--batch", type=int, metavar="N", help="items looked at together")
     parser.add_argument("--max-new-tokens", type=int, metavar="N", help="most tokens of an answer")
     parser.add_argument(
@@ -58,6 +66,9 @@ def _args(parser: argparse.ArgumentParser) -> None:
         help="of the weights (auto: the faster one of the first two here; nf4: in 4 bits)",
     )
     parser.add_argument(
+        "--device", choices=["auto", "cpu", "cuda"], default="auto", help="(auto: a GPU if any)"
+    )
+    parser.add_argument(
         "--template", default="", metavar="NAME", help="chat template, where the model has none"
     )
 
@@ -66,23 +77,52 @@ def _args(parser: argparse.ArgumentParser) -> None:
 def evaluate(args: argparse.Namespace, console: Console) -> int:
     """Measure a model by tasks, with intervals; a trained one against its base as well."""
     _check(args)
-    found = measure(
+    try:
+        found = _measured(args, console)
+    except Interrupted as stop:
+        if stop.found.outcomes:
+            _tell(args, console, stop.found)
+        raise
+    _tell(args, console, found)
+    return 0
+
+
+def _measured(args: argparse.Namespace, console: Console) -> Evaluation:
+    def note(text: str) -> None:
+        if isinstance(text, Lasting):
+            console.say(one_line(text))
+        else:
+            console.repaint(_fitting(one_line(text)))
+
+    return measure(
         args.model,
         args.task,
         base=args.base,
         compare=not args.no_base,
         general=not args.no_general,
-        options=TaskOptions(args.limit, args.max_new_tokens, args.store),
+        limit=args.limit,
+        max_new_tokens=args.max_new_tokens,
+        options=TaskOptions(store=args.store),
         batch=args.batch,
         dtype=args.dtype,
+        device=args.device,
         template=args.template,
-        note=lambda text: console.repaint(one_line(text)),
+        note=note,
     )
+
+
+def _fitting(text: str) -> str:
+    # A line that goes on in the next one could not be painted over.
+    width = shutil.get_terminal_size().columns - 1
+    return text if len(text) <= width or not sys.stderr.isatty() else f"{text[: width - 1]}\u2026"
+
+
+def _tell(args: argparse.Namespace, console: Console, found: Evaluation) -> None:
+    """Writes and prints what was found."""
     if args.items:
         _write_items(Path(args.items), found)
     console.document(found.to_json())
     _show(console, found)
-    return 0
 
 
 def _check(args: argparse.Namespace) -> None:
@@ -103,52 +143,34 @@ def _check(args: argparse.Namespace) -> None:
             wrong.append(f"--items {path}: is a folder; name a file in it.")
         elif not path.parent.is_dir():
             wrong.append(f"--items {path}: there is no folder {path.parent}. Make it first.")
+        else:
+            try:
+                with _draft(path) as draft:
+                    draft.touch()
+            except InputError as error:
+                wrong += error.problems
     if wrong:
         raise InputError(wrong)
 
 
 def _show(console: Console, found: Evaluation) -> None:
-    compared = any(each.base is not None for each in found.outcomes)
-    head = ["task", "metric", "value", "95 % interval", "n"]
-    rows = [
-        [outcome.task, name, _number(each.value), _ends(each), f"{each.n:,}"]
-        + ([_base(outcome, name), _difference(outcome, name)] if compared else [])
-        for outcome in found.outcomes
-        for name, each in outcome.scores.items()
-    ]
-    head += ["base", "difference"] if compared else []
-    console.table(head, rows, "llrlrrl"[: len(head)])
+    head, rows = table(found.outcomes)
+    if rows:
+        console.table(head, rows, SIDES[: len(head)])
     for outcome in found.outcomes:
         for note in outcome.items.notes:
             console.result(one_line(f"{outcome.task}: {note}"))
     for change in found.forgetting.changes if found.forgetting else ():
         console.result(change.sentence())
-
-
-def _base(outcome: Outcome, name: str) -> str:
-    found = outcome.base_scores.get(name)
-    return "" if found is None else _number(found.value)
-
-
-def _difference(outcome: Outcome, name: str) -> str:
-    found = outcome.lift.get(name)
-    return "" if found is None else f"{_number(found.value, '+')}  {_ends(found, '+')}".rstrip()
-
-
-def _number(value: float, sign: str = "") -> str:
-    digits = 3 if abs(value) < 10 else 2 if abs(value) < 1000 else 0
-    return format(value, f"{sign},.{digits}f")
-
-
-def _ends(interval: Interval, sign: str = "") -> str:
-    if interval.low is None or interval.high is None:
-        return ""
-    return f"[{_number(interval.low, sign)}, {_number(interval.high, sign)}]"
+    if found.unfinished:
+        console.result(one_line(f"Not finished: {'; '.join(found.unfinished)}."))
 
 
 def _write_items(path: Path, found: Evaluation) -> None:
-    with _whole(path) as draft, open(draft, "w", encoding="utf-8") as file:
-        file.writelines(map(_line, found.rows()))
+    with _draft(path) as draft:
+        with open(draft, "w", encoding="utf-8") as file:
+            file.writelines(map(_line, found.items()))
+        os.replace(draft, path)
 
 
 def _line(row: dict[str, Any]) -> str:
@@ -162,13 +184,13 @@ def _line(row: dict[str, Any]) -> str:
 
 
 @contextmanager
-def _whole(path: Path) -> Iterator[Path]:
-    """Makes a file that takes the place of `path` when it is finished, and not before."""
+def _draft(path: Path) -> Iterator[Path]:
+    """Gives the name of a file that may take the place of `path` when it is finished."""
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         yield draft
-        os.replace(draft, path)
     except OSError as error:
         raise InputError(f"--items {path}: cannot be written: {error.strerror or error}.") from None
     finally:
-        draft.unlink(missing_ok=True)
+        with suppress(OSError):
+            draft.unlink(missing_ok=True)

@@ -7,16 +7,27 @@ item by item. Each task is a module of this folder with `open_task(argument, opt
 from __future__ import annotations
 
 import importlib
+import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
 from datakit.errors import InputError, did_you_mean
+from trainers.evaluate.kinds import TASKS, Kind
 
 if TYPE_CHECKING:
     from trainers.evaluate.subject import Subject
 
-__all__ = ["TASKS", "Items", "Kind", "Task", "TaskOptions", "parse_task", "parse_tasks"]
+__all__ = [
+    "TASKS",
+    "Items",
+    "Kind",
+    "Task",
+    "TaskOptions",
+    "misnamed",
+    "parse_task",
+    "parse_tasks",
+]
 
 
 @dataclass(frozen=True)
@@ -36,9 +47,9 @@ class TaskOptions:
     served: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Items:
-    """What a task found, item by item.
+    """What a task found, item by item; two models' are of the same items, in the same order.
 
     Args:
         ids: Of the items.
@@ -58,6 +69,22 @@ class Items:
     weights: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     exps: Mapping[str, str] = field(default_factory=dict)
     fixed: frozenset[str] = frozenset()
+
+    def __repr__(self) -> str:
+        """Returns how many items there are, and what is known of them."""
+        return f"Items(n={len(self.ids):,}, scores={', '.join(self.scores)})"
+
+    def by_id(self, metric: str) -> dict[str, float]:
+        """Returns one metric's value of each item, by the item's id.
+
+        Raises:
+            KeyError: If there is no such metric.
+            ValueError: If two items have the same id.
+        """
+        found = dict(zip(self.ids, self.scores[metric], strict=True))
+        if len(found) < len(self.ids):
+            raise ValueError("two items have the same id; take `scores` by their order")
+        return found
 
 
 class Task(Protocol):
@@ -85,34 +112,6 @@ class Task(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class Kind:
-    """A task that can be named.
-
-    Args:
-        module: Where its `open_task` is.
-        argument: What stands after the colon; in brackets if it may be left out.
-        scores_text: Whether it needs likelihoods, which a server does not give.
-        summary: One line of help.
-    """
-
-    module: str
-    argument: str
-    scores_text: bool
-    summary: str
-
-
-TASKS: Mapping[str, Kind] = {
-    "perplexity": Kind("perplexity", "FILE", True, "how likely the answers of a file are"),
-    "match": Kind("match", "FILE", False, "exact and numeric answers"),
-    "sql": Kind("sql", "FILE", False, "queries that give the gold query's result"),
-    "choice": Kind("choice", "FILE", True, "multiple choice, by likelihood"),
-    "preference": Kind("preference", "FILE", True, "pairs whose chosen answer is likelier"),
-    "ifeval": Kind("ifeval", "[FILE]", False, "instructions that can be checked by a program"),
-    "lm-eval": Kind("lm_eval", "NAME", False, "a task of the lm-evaluation-harness"),
-}
-
-
 def parse_task(text: str, options: TaskOptions | None = None, *, served: bool = False) -> Task:
     """Opens the task that a text such as `match:held_out.jsonl` names, and reads its items.
 
@@ -124,47 +123,70 @@ def parse_task(text: str, options: TaskOptions | None = None, *, served: bool = 
     Raises:
         InputError: If there is no such task, or its file is wrong, or a server cannot do it.
     """
-    name, colon, argument = text.partition(":")
-    kind = TASKS.get(name)
-    if kind is None:
-        near = did_you_mean(name, TASKS) or f"; there are {', '.join(TASKS)}."
-        raise InputError(f'--task {text}: there is no task "{name}"{near}')
-    if served and kind.scores_text:
-        able = ", ".join(each for each, kind in TASKS.items() if not kind.scores_text)
-        raise InputError(
-            f"--task {text}: needs the likelihood of given texts, which a server does not tell. "
-            f"With a URL these tasks work: {able}. Name a folder or a hub id for the others."
-        )
-    if not argument and not kind.argument.startswith("["):
-        raise InputError(f"--task {text}: write {name}:{kind.argument}.")
-    if colon and not argument:
-        raise InputError(f"--task {text}: nothing stands after the colon.")
-    module = importlib.import_module(f"trainers.evaluate.{kind.module}")
+    name, _, argument = text.partition(":")
+    if wrong := _misnamed(text, served=served):
+        raise InputError(wrong)
+    module = importlib.import_module(f"trainers.evaluate.{TASKS[name].module}")
     given = options or TaskOptions()
     task: Task = module.open_task(argument, replace(given, served=served or given.served))
     return task
 
 
+def _misnamed(text: str, *, served: bool) -> str:
+    """Returns what is wrong in the words that name a task; empty if nothing is."""
+    name, colon, argument = text.partition(":")
+    kind = TASKS.get(name)
+    if kind is None:
+        near = did_you_mean(name, TASKS) or f"; there are {', '.join(TASKS)}."
+        return f'--task {text}: there is no task "{name}"{near}'
+    if served and kind.scores_text:
+        able = ", ".join(each for each, kind in TASKS.items() if not kind.scores_text)
+        return (
+            f"--task {text}: needs the likelihood of given texts, which a server does not tell. "
+            f"With a URL these tasks work: {able}. Name a folder or a hub id for the others."
+        )
+    if not argument and not kind.argument.startswith("["):
+        return f"--task {text}: write {name}:{kind.argument}."
+    return f"--task {text}: nothing stands after the colon." if colon and not argument else ""
+
+
+def misnamed(texts: Sequence[str], *, served: bool = False) -> dict[int, tuple[str, ...]]:
+    """Returns what is wrong in the words that name tasks, by the place of each; opens nothing."""
+    wrong: dict[int, tuple[str, ...]] = {}
+    for at, text in enumerate(texts):
+        if text in texts[:at]:
+            wrong[at] = (f"--task {text}: is given twice.",)
+        elif problem := _misnamed(text, served=served):
+            wrong[at] = (problem,)
+    return wrong
+
+
 def parse_tasks(
     texts: Iterable[str], options: TaskOptions | None = None, *, served: bool = False
 ) -> Sequence[Task]:
-    """Opens several tasks; all mistakes are told at once.
+    """Opens several tasks, those that are quick to open first; all mistakes are told at once.
+
+    What takes long to open is not opened any more where something else is wrong.
 
     Raises:
         InputError: As `parse_task`; also if a task is given twice.
     """
-    tasks: list[Task] = []
-    wrong: list[str] = []
-    seen: set[str] = set()
-    for text in texts:
-        if text in seen:
-            wrong.append(f"--task {text}: is given twice.")
-            continue
-        seen.add(text)
-        try:
-            tasks.append(parse_task(text, options, served=served))
-        except InputError as error:
-            wrong += error.problems
+    given = list(texts)
+    wrong = misnamed(given, served=served)
+    tasks: dict[int, Task] = {}
+
+    def cost(at: int) -> int:
+        return TASKS[given[at].partition(":")[0]].cost
+
+    opening = sorted((at for at in range(len(given)) if at not in wrong), key=cost)
+    for rank, places in itertools.groupby(opening, key=cost):
+        if wrong and rank:
+            break
+        for at in places:
+            try:
+                tasks[at] = parse_task(given[at], options, served=served)
+            except InputError as error:
+                wrong[at] = error.problems
     if wrong:
-        raise InputError(wrong)
-    return tasks
+        raise InputError(text for _, problems in sorted(wrong.items()) for text in problems)
+    return [tasks[at] for at in range(len(given))]

@@ -8,20 +8,23 @@ well. It is small and easy on purpose: it shows what was broken, not how good a 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
 
+from trainers.evaluate import Task
 from trainers.evaluate.choice import Choice, question_of
 from trainers.evaluate.outcome import Outcome
 from trainers.evaluate.perplexity import Perplexity
 from trainers.examples import Chat
 from trainers.stats import Interval
 
-__all__ = ["Forgetting", "forgetting", "general_tasks"]
+__all__ = ["Forgetting", "announced", "forgetting", "general_tasks"]
 
 _FILE = "general.jsonl"
 _NLL, _CHOICE = "general", "general-choice"
+_SIZES = {_NLL: 72, _CHOICE: 36}
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,7 @@ class Change:
         after: The model's.
         change: After less before, over the same items.
         lost: Whether the interval of the change has worse values only.
+        shortened: Whether it rests on the first items of the set alone.
     """
 
     name: str
@@ -41,6 +45,7 @@ class Change:
     after: Interval
     change: Interval
     lost: bool
+    shortened: bool = False
 
     def sentence(self) -> str:
         """Says what changed, and whether that is a loss."""
@@ -48,8 +53,10 @@ class Change:
         if self.change.low is not None and self.change.high is not None:
             ends = f", {self.change.low:+.2f} to {self.change.high:+.2f}"
         said = "something was lost" if self.lost else "no loss seen"
+        # Of a shortened set, one should know how little it rests on.
+        few = f" (first {self.after.n:,} items)" if self.shortened else ""
         return (
-            f"General set: {self.name} {self.before.value:.2f} -> {self.after.value:.2f} "
+            f"General set{few}: {self.name} {self.before.value:.2f} -> {self.after.value:.2f} "
             f"({self.change.value:+.2f}{ends}): {said}."
         )
 
@@ -80,8 +87,12 @@ class Forgetting:
         }
 
 
-def general_tasks() -> tuple[Perplexity, Choice]:
-    """Returns the general set as two tasks: likelihood of all answers, and multiple choice."""
+def general_tasks(limit: int | None = None) -> tuple[Perplexity, Choice]:
+    """Returns the general set as two tasks: likelihood of all answers, and multiple choice.
+
+    Args:
+        limit: Most items of each, the first ones; None is all.
+    """
     text = files("trainers.evaluate").joinpath(_FILE).read_text("utf-8")
     rows = [json.loads(line) for line in text.splitlines()]
     chats = tuple(
@@ -99,7 +110,17 @@ def general_tasks() -> tuple[Perplexity, Choice]:
         for number, row in enumerate(rows, 1)
         if "choices" in row
     )
-    return Perplexity(_NLL, chats), Choice(_CHOICE, questions)
+    return Perplexity(_NLL, chats[:limit]), Choice(_CHOICE, questions[:limit])
+
+
+def announced(tasks: Sequence[Task]) -> str:
+    """Says what is measured next, and how to leave it out."""
+    likely, chosen = map(len, tasks)
+    shorter = ", --limit N shortens it" if likely == _SIZES[_NLL] else ""
+    return (
+        f"Next the general set, to see what was forgotten: {likely:,} answers and {chosen:,} "
+        f"questions. --no-general leaves it out{shorter}."
+    )
 
 
 def forgetting(likely: Outcome, chosen: Outcome) -> Forgetting:
@@ -121,4 +142,5 @@ def _change(name: str, outcome: Outcome, metric: str, *, rising: bool) -> Change
     change = outcome.lift[metric]
     worst = change.high if rising else change.low
     lost = worst is not None and (worst < 0 if rising else worst > 0)
-    return Change(name, outcome.base_scores[metric], outcome.scores[metric], change, lost)
+    before, after = outcome.base_scores[metric], outcome.scores[metric]
+    return Change(name, before, after, change, lost, after.n < _SIZES[outcome.task])

@@ -2,33 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from trainers.models import ModelRef, load_tokenizer, need
+from trainers.quiet import quiet
 from trainers.tokens import set_template
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-__all__ = ["open_tokenizer", "quiet", "template_of"]
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Keeps transformers' bars and advice off the terminal while a model is loaded."""
-    from transformers.utils import logging
-
-    bars, level = logging.is_progress_bar_enabled(), logging.get_verbosity()
-    logging.disable_progress_bar()
-    logging.set_verbosity_error()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(level)
-        if bars:
-            logging.enable_progress_bar()
+__all__ = ["open_tokenizer", "template_of"]
 
 
 def open_tokenizer(
@@ -66,7 +49,7 @@ def template_of(ref: ModelRef) -> str:
 
 
 def _tokenizer(ref: ModelRef) -> PreTrainedTokenizerBase:
-    # Where transformers is missing, this says so; `quiet` could not.
+    # Where transformers is missing, `quiet` would say that a training needs it.
     need("transformers", "train", "A tokenizer")
     with quiet():
         return load_tokenizer(ref)

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from datakit.errors import DatakitWarning, InputError
 from trainers.evaluate.batching import answer_bytes, batches, ending, padded, scored_row, spots
-from trainers.evaluate.loading import open_tokenizer, quiet
+from trainers.evaluate.loading import open_tokenizer
+from trainers.evaluate.progress import Count
 from trainers.evaluate.subject import Scored, silent
 from trainers.examples import Chat, Message
 from trainers.models import ModelRef, default_device, load_model
+from trainers.quiet import quiet
 from trainers.settings import computes_bf16
 from trainers.tokens import Encoded, encode_prompt, stop_ids
 
@@ -96,7 +98,7 @@ class LocalSubject:
             for at, value in zip(places, found, strict=True):
                 sums[at] = value
             done += len(places)
-            self.note(f"{done:,} of {len(chats):,} chats scored")
+            self.note(Count.of(done, len(chats), "chats scored"))
         return [
             Scored(value, now.answer_tokens, answer_bytes(chat, whole, now, last=last))
             for chat, value, whole, now in zip(chats, sums, encoded, fitting, strict=True)
@@ -126,7 +128,7 @@ class LocalSubject:
             for at, text in zip(places, texts, strict=True):
                 answers[at] = text
             done += len(places)
-            self.note(f"{done:,} of {len(prompts):,} answered")
+            self.note(Count.of(done, len(prompts), "answered"))
         return answers
 
     def _answers(self, rows: Sequence[Sequence[int]], max_new_tokens: int) -> list[str]:
@@ -241,6 +243,7 @@ def open_local(
     dtype: str = "auto",
     template: str = "",
     fallback: str = "",
+    device: str = "auto",
     note: Callable[[str], None] = silent,
 ) -> LocalSubject:
     """Loads a model for evaluation.
@@ -252,6 +255,7 @@ def open_local(
             the base in 4 bits, as QLoRA trains on it.
         template: A chat template as `trainers.tokens.set_template` takes it.
         fallback: The text of a chat template, for a model that has none if no `template` is given.
+        device: `cpu`, `cuda`, or `auto`, a GPU if there is one.
         note: Is told in words how far the work is.
 
     Raises:
@@ -259,20 +263,27 @@ def open_local(
         MissingExtraError: If transformers or torch is not installed.
     """
     note(f"loading {ref.given}")
-    device = default_device()
-    if dtype == "auto":
-        # 135 M parameters, a CPU with AVX512-BF16, 2 threads: 16 chats of 3,820 tokens 3.5 s in
-        # bfloat16, 41 s in float32; 8 answers of 48 tokens 2.7 and 5.2 s. Per token it is off by
-        # 0.007 nats in one chat, 0.005 in the mean, and less in a difference of two models.
-        dtype = "bfloat16" if computes_bf16(device) else "float32"
+    place = default_device() if device == "auto" else device
     tokenizer = open_tokenizer(ref, template, fallback)
-    quantize = dtype if dtype == "nf4" else None
+    quantize = "nf4" if dtype == "nf4" else None
     with quiet():
         model = load_model(
-            ref, dtype="auto" if quantize else dtype, quantize=quantize, device=device
+            ref,
+            dtype="auto" if quantize else _dtype(dtype, place),
+            quantize=quantize,
+            device=place,
         )
     subject = LocalSubject(
         model, tokenizer, ref.given, batch=batch, adapter=ref.adapter is not None, note=note
     )
     subject.dtype = quantize or subject.dtype
     return subject
+
+
+def _dtype(name: str, device: str) -> str:
+    # 135 M parameters, a CPU with AVX512-BF16, 2 threads: 16 chats of 3,820 tokens 3.5 s in
+    # bfloat16, 41 s in float32; 8 answers of 48 tokens 2.7 and 5.2 s. Per token it is off by
+    # 0.007 nats in one chat, 0.005 in the mean, and less in a difference of two models.
+    if name != "auto":
+        return name
+    return "bfloat16" if computes_bf16(device) else "float32"

@@ -7,13 +7,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from datakit.errors import visible
 from trainers.evaluate import Items, Task
+from trainers.evaluate.shown import text_table
 from trainers.stats import Interval, difference, mean, paired, ratio
 
 __all__ = ["Outcome", "lift_of", "outcome_of", "scores_of"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Outcome:
     """What one task says of a model.
 
@@ -32,6 +34,10 @@ class Outcome:
     base: Items | None = None
     base_scores: Mapping[str, Interval] = field(default_factory=dict)
     lift: Mapping[str, Interval] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        """Returns a table with a row for each metric."""
+        return visible(text_table([self]))
 
     def to_json(self) -> dict[str, Any]:
         """Returns metrics and notes as JSON values."""

@@ -2,212 +2,217 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field, replace
+from typing import Literal
 
-from datakit.errors import DatakitWarning, InputError
-from trainers.evaluate import Items, Task, TaskOptions, parse_tasks
-from trainers.evaluate.general import Forgetting, forgetting, general_tasks
-from trainers.evaluate.loading import template_of
+from trainers.evaluate import Items, Task, TaskOptions
+from trainers.evaluate.before import Plan, is_served, opened, prepare
+from trainers.evaluate.evaluation import Evaluation, Interrupted
+from trainers.evaluate.general import announced, forgetting
 from trainers.evaluate.outcome import Outcome, outcome_of
-from trainers.evaluate.subject import Subject, check_subject, open_subject, shown_model, silent
-from trainers.models import RUN_FILE, ModelRef, read_json, recorded_base, resolve
+from trainers.evaluate.progress import Lasting, Progress, Turn
+from trainers.evaluate.subject import Subject, open_subject, shown_model, silent
+from trainers.quiet import quiet
 
-__all__ = ["Evaluation", "measure", "run_tasks"]
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """What tasks say of a model.
-
-    Args:
-        model: What the user called it; a URL without its query.
-        dtype: What it computed in; empty if a server did.
-        outcomes: One for each task.
-        base: What it was compared with, if anything.
-        forgetting: How it does on the general set, against its base.
-    """
-
-    model: str
-    dtype: str
-    outcomes: tuple[Outcome, ...]
-    base: str | None = None
-    forgetting: Forgetting | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        """Returns all of it as JSON values."""
-        value: dict[str, Any] = {
-            "model": self.model,
-            "dtype": self.dtype or None,
-            "tasks": [each.to_json() for each in self.outcomes],
-        }
-        if self.base is not None:
-            value["base"] = self.base
-        if self.forgetting is not None:
-            value["general"] = self.forgetting.to_json()
-        return value
-
-    def rows(self) -> Iterator[dict[str, Any]]:
-        """Yields a JSON object for each item of each task."""
-        for each in self.outcomes:
-            yield from each.rows()
+__all__ = ["Evaluation", "Interrupted", "Tally", "measure", "run_tasks"]
 
 
 def measure(
     model: str,
-    tasks: Sequence[str],
+    tasks: str | Sequence[str],
     *,
     base: str | None = None,
     compare: bool = True,
     general: bool = True,
+    limit: int | None = None,
+    max_new_tokens: int | None = None,
     options: TaskOptions | None = None,
     batch: int | None = None,
-    dtype: str = "auto",
+    dtype: Literal["auto", "float32", "bfloat16", "nf4"] = "auto",
+    device: str = "auto",
     template: str = "",
     note: Callable[[str], None] = silent,
 ) -> Evaluation:
-    """Measures a model by tasks; a trained one against its base as well.
+    """Measures a model by tasks; a trained one against its base as well. As `datakit eval`.
 
     Args:
         model: As `trainers.models.resolve` takes it.
-        tasks: Such as `match:held_out.jsonl`.
+        tasks: Such as `match:held_out.jsonl`; one, or several.
         base: What to compare it with; None takes what it was trained from, where that is known.
-        compare: Whether the tasks are run on the base too.
-        general: Whether model and base are run on the general set.
-        options: What holds for all tasks.
-        batch: Most items that are looked at together.
-        dtype: As `trainers.evaluate.subject.open_subject` takes it.
-        template: Likewise.
-        note: Is told in words how far it is.
+        compare: Whether the tasks are run on the base too; False is `--no-base`.
+        general: Whether model and base are run on the general set; False is `--no-general`.
+        limit: Most items of each task and of the general set, the first ones; None is all.
+        max_new_tokens: Most tokens of an answer; None leaves it to the task.
+        options: What else holds for all tasks; `limit` and `max_new_tokens` come before its own.
+        batch: Most items that are looked at together; None leaves it to the kind of model.
+        dtype: Of the weights; `auto` is the faster one of float32 and bfloat16 here.
+        device: `cpu`, `cuda`, or `auto`, a GPU if there is one.
+        template: A chat template, where the model has none.
+        note: Is told how far it is, a line at a time.
 
     Raises:
-        InputError: If a model or a task is not there, or wrong; then nothing was run or sent.
-        ProviderError: If a server fails for good.
+        InputError: If a model or a task is not there, or wrong; then nothing was run.
+        ProviderError: If a server cannot be reached, or fails for good.
+        Interrupted: A KeyboardInterrupt that has what was finished.
     """
-    served = any(text.startswith(("http://", "https://")) for text in (model, base or ""))
-    opened = [*parse_tasks(tasks, options, served=served)]
-    ref = resolve(model)
-    other = resolve(base) if base is not None else _trained_from(ref)
-    known = other if other or not ref.adapter else ref.base
-    more = general_tasks() if general and known and not served else ()
-    fallback = ""
-    if other is not None and (compare or more):
-        fallback = _checked_base(ref, other, template)
-    dtypes: list[str] = []
-
-    def opener(text: str) -> Subject:
-        subject = open_subject(
-            text, batch=batch, dtype=dtype, template=template, fallback=fallback, note=note
+    chosen = _options(options, limit, max_new_tokens)
+    plan = opened(model, base, [tasks] if isinstance(tasks, str) else tasks, chosen, device)
+    with nullcontext() if is_served(model) and is_served(base or model) else quiet():
+        plan = prepare(
+            plan,
+            compare=compare,
+            general=general,
+            limit=chosen.limit,
+            template=template,
+            device=device,
         )
-        dtypes.append(subject.dtype)
-        return subject
 
-    found = run_tasks(
-        opener,
-        model,
-        [*opened, *more],
-        base=other.given if other else None,
-        with_base=[compare] * len(opened) + [True] * len(more),
-        note=note,
+        def opener(text: str) -> Subject:
+            return open_subject(
+                text,
+                batch=batch,
+                dtype=dtype,
+                device=device,
+                template=template,
+                fallback=plan.fallback,
+                note=note,
+            )
+
+        return _evaluated(opener, plan, compare=compare, note=note)
+
+
+def _options(
+    given: TaskOptions | None, limit: int | None, max_new_tokens: int | None
+) -> TaskOptions:
+    options = given or TaskOptions()
+    return replace(
+        options,
+        limit=options.limit if limit is None else limit,
+        max_new_tokens=options.max_new_tokens if max_new_tokens is None else max_new_tokens,
     )
-    return Evaluation(
-        shown_model(model),
-        dtypes[0],
-        tuple(found[: len(opened)]),
-        shown_model(known.given) if known and (compare or more) else None,
-        forgetting(*found[len(opened) :]) if more else None,
-    )
 
 
-def _checked_base(ref: ModelRef, base: ModelRef, template: str) -> str:
-    """Returns the template for a base that has none: what a training may have given the model.
+@dataclass
+class Tally:
+    """What is measured so far.
 
-    What keeps the base from being opened is told here, before the first task of the model.
+    Args:
+        tasks: What is to be measured.
+        with_base: For each task whether the base is measured too.
+        dtype: What the model computes in, once it is open.
+        after: The model's items of each task that was run.
+        before: The base's.
     """
-    fallback = ""
-    if "served" not in (ref.kind, base.kind):
-        fallback = template_of(ref)
-    check_subject(base.given, template=template, fallback=fallback)
-    return fallback
+
+    tasks: Sequence[Task]
+    with_base: Sequence[bool]
+    dtype: str = ""
+    after: dict[int, Items] = field(default_factory=dict)
+    before: dict[int, Items] = field(default_factory=dict)
+
+    def outcome(self, at: int) -> Outcome:
+        """Returns what is known of a task that was run on the model."""
+        return outcome_of(self.tasks[at], self.after[at], self.before.get(at))
+
+    def lacks(self, at: int) -> bool:
+        """Returns whether a task still has to be run on the base."""
+        return self.with_base[at] and at not in self.before
 
 
-def _trained_from(ref: ModelRef) -> ModelRef | None:
-    """Returns the base that a trained folder's run.json names, if it is still there."""
-    path = Path(ref.path) / RUN_FILE
-    if ref.kind != "folder" or not path.is_file():
-        return None
-    model = read_json(path).get("model", {})
-    given = model.get("base")
-    if not given:
-        return None
+def _evaluated(
+    opener: Callable[[str], Subject], plan: Plan, *, compare: bool, note: Callable[[str], None]
+) -> Evaluation:
+    tasks = [*plan.tasks, *plan.general]
+    with_base = compare and plan.against is not None
+    wanted = [with_base] * len(plan.tasks) + [True] * len(plan.general)
+    tally = Tally(tasks, wanted)
+    words = {plan.general[0].text: announced(plan.general)} if plan.general else {}
+    base = plan.base.given if plan.base else None
     try:
-        return recorded_base(Path(ref.path), model)
-    except InputError:
-        warnings.warn(
-            f"{path}: its base, {given}, is not there; --base MODEL says where it is now.",
-            DatakitWarning,
-            stacklevel=3,
-        )
-        return None
+        run_tasks(opener, plan.model.given, tally, base=base, words=words, note=note)
+    except KeyboardInterrupt:
+        raise Interrupted(_found(plan, tally)) from None
+    return _found(plan, tally)
+
+
+def _found(plan: Plan, tally: Tally) -> Evaluation:
+    """Puts together what was measured, all of it or until an interrupt."""
+    count = len(plan.tasks)
+    there = [at for at in range(count) if at in tally.after]
+    whole = all(at in tally.after and not tally.lacks(at) for at in range(count, len(tally.tasks)))
+    lost = None
+    if plan.general and whole:
+        lost = forgetting(*(tally.outcome(count + at) for at in range(len(plan.general))))
+    unfinished = [each.text for at, each in enumerate(plan.tasks) if at not in tally.after]
+    unfinished += [f"{plan.tasks[at].text} of the base" for at in there if tally.lacks(at)]
+    return Evaluation(
+        shown_model(plan.model.given),
+        tally.dtype,
+        tuple(map(tally.outcome, there)),
+        shown_model(plan.against.given) if plan.against else None,
+        lost,
+        (*unfinished, *([] if whole else ["the general set"])),
+    )
 
 
 def run_tasks(
     opener: Callable[[str], Subject],
     model: str,
-    tasks: Sequence[Task],
+    tally: Tally,
     *,
     base: str | None = None,
-    with_base: Sequence[bool] = (),
-    note: Callable[[str], None],
+    words: Mapping[str, str] | None = None,
+    note: Callable[[str], None] = silent,
 ) -> list[Outcome]:
     """Measures a model by tasks, and its base by some of them.
 
-    Two models are not in memory at once: the base of an adapter is the adapter switched off, and
-    another one is loaded when the first is let go.
+    Two models are not in memory at once: the base of an adapter is the adapter switched off, task
+    by task, and another one is loaded when the first is let go.
 
     Args:
         opener: Opens a model by its name.
         model: The model.
-        tasks: What to measure.
+        tally: The tasks; takes what is found as soon as it is there.
         base: Another model to compare with; None takes the adapter's own base, if there is one.
-        with_base: For each task whether the base is measured too; without it, all are.
+        words: For some tasks, by their text, what is said before them.
         note: Is told in words how far it is.
 
     Returns:
         An outcome for each task, in their order.
     """
-    wanted = [*with_base] or [True] * len(tasks)
-    before: list[Items | None] = [None] * len(tasks)
+    also = [at for at in range(len(tally.tasks)) if tally.with_base[at]]
+    later = also if base is not None else []
     with _opened(opener, model) as subject:
-        after = [_measured(task, subject, note) for task in tasks]
-        if base is None and subject.adapter and any(wanted):
-            with subject.without_adapter():
-                before = _befores(tasks, wanted, subject, note)
-    if base is not None and any(wanted):
+        tally.dtype = subject.dtype
+        own = also if base is None and subject.adapter else []
+        progress = Progress(_turns(tally, own, later), note)
+        for at, task in enumerate(tally.tasks):
+            if words and task.text in words:
+                note(Lasting(words[task.text]))
+            tally.after[at] = _measured(task, subject, progress)
+            if at in own:
+                with subject.without_adapter():
+                    tally.before[at] = _measured(task, subject, progress)
+    if base is not None and later:
         with _opened(opener, base) as other:
-            before = _befores(tasks, wanted, other, note)
-    return [outcome_of(*each) for each in zip(tasks, after, before, strict=True)]
+            for at in later:
+                tally.before[at] = _measured(tally.tasks[at], other, progress)
+    return [tally.outcome(at) for at in range(len(tally.tasks))]
 
 
-def _befores(
-    tasks: Sequence[Task], wanted: Sequence[bool], subject: Subject, note: Callable[[str], None]
-) -> list[Items | None]:
-    return [
-        _measured(task, subject, lambda text: note(f"base: {text}")) if also else None
-        for task, also in zip(tasks, wanted, strict=True)
-    ]
+def _turns(tally: Tally, own: Sequence[int], later: Sequence[int]) -> list[Turn]:
+    turns = []
+    for at, task in enumerate(tally.tasks):
+        turns += [Turn(task), Turn(task, base=True)] if at in own else [Turn(task)]
+    return turns + [Turn(tally.tasks[at], base=True) for at in later]
 
 
-def _measured(task: Task, subject: Subject, note: Callable[[str], None]) -> Items:
-    def told(text: str) -> None:
-        note(text if text.startswith(task.text) else f"{task.text}: {text}")
-
-    subject.note = told
-    return task.run(subject, told)
+def _measured(task: Task, subject: Subject, progress: Progress) -> Items:
+    with progress.turn() as told:
+        subject.note = told
+        return task.run(subject, told)
 
 
 @contextmanager

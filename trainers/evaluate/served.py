@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import warnings
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -12,6 +11,8 @@ from datakit.errors import DatakitWarning, InputError, ProviderError, RequestErr
 from datakit.llm.openai import OpenAI
 from datakit.llm.request import Request
 from datakit.running.loop import Loop
+from trainers.evaluate.progress import Count
+from trainers.evaluate.reaching import explained, listed, no_api
 from trainers.evaluate.subject import Scored, shown_model, silent
 from trainers.examples import Chat, Message
 from trainers.models import ModelRef
@@ -83,8 +84,7 @@ class ServedSubject:
         requests = [
             Request(tuple(prompt), max_tokens=max_new_tokens, temperature=0.0) for prompt in prompts
         ]
-        with Loop() as loop:
-            found = loop.work(lambda: loop.run(self._all(requests)))
+        found = self._sent(requests)
         refused = [each for each in found if isinstance(each, RequestError)]
         if refused and len(refused) == len(found):
             raise ProviderError(f"{self.name}: refuses every request: {refused[0]}")
@@ -96,6 +96,28 @@ class ServedSubject:
                 stacklevel=2,
             )
         return ["" if isinstance(each, RequestError) else each for each in found]
+
+    def reach(self) -> None:
+        """Finds out whether the server answers, as an OpenAI-compatible one, for this model.
+
+        A server that does not list the model is sent one request, for an answer of one token.
+
+        Raises:
+            ProviderError: If it does not; says why, and what to do.
+        """
+        if self.model_name in listed(self.url):
+            return
+        hello = Request(({"role": "user", "content": "Hello"},), max_tokens=1, temperature=0.0)
+        (found,) = self._sent([hello])
+        if isinstance(found, RequestError) and found.reason == "no_answer":
+            raise no_api(self.url, "its answer has another form")
+
+    def _sent(self, requests: Sequence[Request]) -> list[str | RequestError]:
+        try:
+            with Loop() as loop:
+                return loop.work(lambda: loop.run(self._all(requests)))
+        except ProviderError as error:
+            raise explained(self.url, error) from None
 
     async def _all(self, requests: Sequence[Request]) -> list[str | RequestError]:
         provider = OpenAI(self.model_name, base_url=self.url, timeout=_SECONDS, retries=_RETRIES)
@@ -111,7 +133,7 @@ class ServedSubject:
                     return error
                 finally:
                     done += 1
-                    self.note(f"{done:,} of {len(requests):,} answered")
+                    self.note(Count.of(done, len(requests), "answered"))
                 return answer
 
         tasks = [asyncio.ensure_future(ask(each)) for each in requests]
@@ -156,20 +178,7 @@ def open_served(
 
 
 def _only_model(url: str) -> str:
-    try:
-        import openai
-    except ImportError:
-        from datakit.errors import MissingExtraError
-
-        raise MissingExtraError.of("openai", "openai", "A model behind a URL") from None
-    key = os.environ.get("OPENAI_API_KEY") or "none"
-    try:
-        with openai.OpenAI(base_url=url, api_key=key, max_retries=_RETRIES) as client:
-            names = [str(model.id) for model in client.models.list().data]
-    except openai.APIConnectionError as error:
-        raise ProviderError(f"{url} does not answer: {error}") from None
-    except (openai.OpenAIError, AttributeError, TypeError, ValueError):
-        names = []
+    names = listed(url)
     if len(names) == 1:
         return names[0]
     told = f"it has {', '.join(names[:10])}" if names else "it does not tell what models it has"

@@ -152,6 +152,7 @@ def open_task(argument: str, options: TaskOptions) -> SqlTask:
             except GoldError as error:
                 wrong.append(_told(where, question, error))
                 if len(wrong) >= _SHOWN:
+                    wrong.append(f"Only the first {_SHOWN} mistakes are shown; there may be more.")
                     break
             found.append(question)
     if wrong:

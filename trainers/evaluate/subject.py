@@ -40,7 +40,8 @@ class Subject(Protocol):
         name: What the user called it.
         dtype: The type it computes in, such as `bfloat16`; empty if that is not known.
         adapter: Whether it is a base with an adapter that can be switched off.
-        note: Is told in words how far the work is; may be replaced.
+        note: Is told in words how far the work is, by `trainers.evaluate.progress.Count` where it
+            can be counted; may be replaced.
     """
 
     name: str
@@ -99,6 +100,7 @@ def open_subject(
     dtype: str = "auto",
     template: str = "",
     fallback: str = "",
+    device: str = "auto",
     note: Callable[[str], None] = silent,
 ) -> Subject:
     """Opens a model for evaluation.
@@ -111,6 +113,7 @@ def open_subject(
             of the first two here.
         template: A chat template as `trainers.tokens.set_template` takes it.
         fallback: The text of a chat template, for a model that has none if no `template` is given.
+        device: Where a local model computes: `cpu`, `cuda`, or `auto`, a GPU if there is one.
         note: Is told in words how far the work is.
 
     Raises:
@@ -128,12 +131,21 @@ def open_subject(
     from trainers.evaluate.local import open_local
 
     return open_local(
-        ref, batch=batch, dtype=dtype, template=template, fallback=fallback, note=note
+        ref,
+        batch=batch,
+        dtype=dtype,
+        template=template,
+        fallback=fallback,
+        device=device,
+        note=note,
     )
 
 
 def check_subject(text: str, *, template: str = "", fallback: str = "") -> None:
     """Finds out what would keep a model from being opened, as far as its weights are not needed.
+
+    A served one is asked whether it is there: for its list of models, and for one token if this
+    one is not in it.
 
     Args:
         text: As `open_subject` takes it.
@@ -142,13 +154,13 @@ def check_subject(text: str, *, template: str = "", fallback: str = "") -> None:
 
     Raises:
         InputError: As `open_subject` does.
-        ProviderError: If a server is asked for its model's name, and does not answer.
+        ProviderError: If a server cannot be reached, or does not answer as it must.
     """
     ref = resolve(text)
     if ref.kind == "served":
         from trainers.evaluate.served import open_served
 
-        open_served(ref)
+        open_served(ref).reach()
         return
     _refuse_reward_model(ref)
     from trainers.evaluate.loading import open_tokenizer

@@ -25,15 +25,25 @@ def test_two_workers_find_what_one_finds(tiny_model_dir, tmp_path):
     assert set(found[0]) == {"", "0", "1", "2"}
 
 
-@pytest.mark.parametrize("places", [(ONE,), (ONE, ONE)])
-def test_a_mistake_in_a_worker_is_the_users_message(places, tiny_model_dir, tmp_path):
-    from dataclasses import replace
+class Wrong:
+    """Stands for a task that finds a mistake of the user's."""
 
-    settings = replace(SETTINGS, learning_rate=1e30, clip=1e30)
-    crew = Crew(str(tiny_model_dir), settings, tuple(task(tmp_path)), places)
-    works = [work(tiny_model_dir, str(seed), steps=8, count=16, seed=seed) for seed in range(2)]
-    with pytest.raises(InputError, match="learning-rate"):
+    text = "wrong"
+
+    def __len__(self):
+        return 1
+
+    def run(self, subject, note):
+        raise InputError(["a mistake", "and another"])
+
+
+@pytest.mark.parametrize("places", [(ONE,), (ONE, ONE)])
+def test_a_mistake_in_a_worker_is_the_users_message(places, tiny_model_dir):
+    crew = Crew(str(tiny_model_dir), SETTINGS, (Wrong(),), places)
+    works = [work(tiny_model_dir, str(seed), seed=seed) for seed in range(2)]
+    with pytest.raises(InputError) as told:
         list(crew.work(works, lambda text: None))
+    assert list(told.value.problems) == ["a mistake", "and another"]
 
 
 class Killer:

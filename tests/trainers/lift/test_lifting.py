@@ -22,7 +22,7 @@ BAD = Variant("bad", tuple(replace(each, output="no no no") for each in records(
 
 
 @pytest.fixture
-def test_items(tmp_path):
+def held_out(tmp_path):
     path = tmp_path / "test.jsonl"
     items = [
         replace(each, instruction=f"Please say: {each.instruction}")
@@ -40,8 +40,8 @@ def study(tmp_path, items, variants=(GOOD,), **more):
     return lift(list(variants), **(given | {"model": str(more.pop("model"))} | more))
 
 
-def test_the_better_variant_is_found(tiny_model_dir, tmp_path, test_items):
-    found = study(tmp_path, test_items, model=tiny_model_dir)
+def test_the_better_variant_is_found(tiny_model_dir, tmp_path, held_out):
+    found = study(tmp_path, held_out, model=tiny_model_dir)
     assert found.verdict.startswith("good beats bad by ")
     assert found.comparison.difference("good", "bad").clear
     assert found.over_untrained["good"].clear
@@ -52,55 +52,53 @@ def test_the_better_variant_is_found(tiny_model_dir, tmp_path, test_items):
     assert set(rows[0]) == {"variant", "replicate", "item", "metric", "score", "weight"}
 
 
-def test_a_variant_against_itself_is_not_told_apart(tiny_model_dir, tmp_path, test_items):
+def test_a_variant_against_itself_is_not_told_apart(tiny_model_dir, tmp_path, held_out):
     twin = Variant("twin", BAD.records)
-    found = study(tmp_path, test_items, [twin], model=tiny_model_dir)
+    found = study(tmp_path, held_out, [twin], model=tiny_model_dir)
     assert "cannot be told apart" in found.verdict
     assert found.comparison.difference("twin", "bad").value == 0
 
 
-def test_finished_trials_are_not_done_again(tiny_model_dir, tmp_path, test_items):
+def test_finished_trials_are_not_done_again(tiny_model_dir, tmp_path, held_out):
     said = []
-    first = study(tmp_path, test_items, model=tiny_model_dir, seeds=2)
+    first = study(tmp_path, held_out, model=tiny_model_dir, seeds=2)
     assert first.verdict.startswith("No verdict: 2 replicates are not enough")
-    more = study(tmp_path, test_items, model=tiny_model_dir, seeds=3, told=Told(say=said.append))
+    more = study(tmp_path, held_out, model=tiny_model_dir, seeds=3, told=Told(say=said.append))
     assert [each.cached for each in more.trials] == [True] * 4 + [False] * 2
     assert "5 of 7 trials are done already" in said
     assert [t.items for t in more.trials[:4]] == [t.items for t in first.trials]
 
 
-def test_workers_change_nothing(tiny_model_dir, tmp_path, test_items):
-    one = study(tmp_path, test_items, model=tiny_model_dir, seeds=1)
+def test_workers_change_nothing(tiny_model_dir, tmp_path, held_out):
+    one = study(tmp_path, held_out, model=tiny_model_dir, seeds=1)
     two = study(
-        tmp_path, test_items, model=tiny_model_dir, seeds=1, workers=2, kept=Kept(tmp_path / "k2")
+        tmp_path, held_out, model=tiny_model_dir, seeds=1, workers=2, kept=Kept(tmp_path / "k2")
     )
     assert [t.items for t in one.trials] == [t.items for t in two.trials]
 
 
-def test_test_items_in_a_variant_stop_it(tiny_model_dir, tmp_path, test_items):
+def test_items_in_a_variant_stop_it(tiny_model_dir, tmp_path, held_out):
     from datakit.reading import read_records
 
-    leaked = Variant("leaked", (*GOOD.records, *read_records(str(test_items))))
+    leaked = Variant("leaked", (*GOOD.records, *read_records(str(held_out))))
     with pytest.raises(
         InputError, match=r"9 of 9 test items stand in leaked[\s\S]*nothing was trained"
     ):
-        study(tmp_path, test_items, [leaked], model=tiny_model_dir)
+        study(tmp_path, held_out, [leaked], model=tiny_model_dir)
     assert not (tmp_path / "kept").exists()
-    kept = study(tmp_path, test_items, [leaked], model=tiny_model_dir, contaminated="keep")
+    kept = study(tmp_path, held_out, [leaked], model=tiny_model_dir, contaminated="keep")
     assert "beats" not in " ".join(kept.verdicts)
 
 
-def test_controls_are_variants_too(tiny_model_dir, tmp_path, test_items):
-    found = study(
-        tmp_path, test_items, model=tiny_model_dir, seeds=1, controls=["shuffled", "half"]
-    )
+def test_controls_are_variants_too(tiny_model_dir, tmp_path, held_out):
+    found = study(tmp_path, held_out, model=tiny_model_dir, seeds=1, controls=["shuffled", "half"])
     assert len(found.variants) == 4
     with pytest.raises(InputError, match='no "shufled"; did you mean "shuffled"'):
-        study(tmp_path, test_items, model=tiny_model_dir, controls=["shufled"])
+        study(tmp_path, held_out, model=tiny_model_dir, controls=["shufled"])
 
 
-def test_the_json_has_what_scripts_rely_on(tiny_model_dir, tmp_path, test_items):
-    value = json.loads(json.dumps(study(tmp_path, test_items, model=tiny_model_dir).to_json()))
+def test_the_json_has_what_scripts_rely_on(tiny_model_dir, tmp_path, held_out):
+    value = json.loads(json.dumps(study(tmp_path, held_out, model=tiny_model_dir).to_json()))
     assert value["baseline"] == "bad"
     bad, good = value["variants"]
     assert (bad["ref"], good["ref"]) == ("bad", "good")
@@ -118,6 +116,6 @@ def test_the_json_has_what_scripts_rely_on(tiny_model_dir, tmp_path, test_items)
         ({"out": "x.txt"}, "name an .html file"),
     ],
 )
-def test_mistakes(changes, says, tiny_model_dir, tmp_path, test_items):
+def test_mistakes(changes, says, tiny_model_dir, tmp_path, held_out):
     with pytest.raises(InputError, match=says):
-        study(tmp_path, test_items, model=tiny_model_dir, seeds=1, **changes)
+        study(tmp_path, held_out, model=tiny_model_dir, seeds=1, **changes)
