@@ -6,7 +6,6 @@ import argparse
 import json
 import os
 import shutil
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -24,13 +23,27 @@ __all__ = ["evaluate"]
 
 def _args(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = _listed()
+    _args_of_items(parser)
+    _args_of_models(parser)
+
+
+def _listed() -> str:
+    """Returns the tasks, and a line of the file of each that has one."""
     forms = {
         f"{name}:{kind.argument}".replace(":[", "[:"): kind.summary for name, kind in TASKS.items()
     }
     width = max(map(len, forms))
-    listed = "\n".join(f"  {form:{width}}  {text}" for form, text in forms.items())
-    lines = "\n".join(f"  {name:{width}}  {kind.example}" for name, kind in TASKS.items())
-    parser.epilog = f"tasks:\n{listed}\n\na line of each one's file:\n{lines}"
+    listed = [f"  {form:{width}}  {text}" for form, text in forms.items()]
+    files = [
+        f"  {name:{width}}  {kind.example}"
+        for name, kind in TASKS.items()
+        if "FILE" in kind.argument
+    ]
+    return "\n".join(["tasks:", *listed, "", "a line of FILE, for each task:", *files])
+
+
+def _args_of_items(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "model",
         help="embedded, a folder (checkpoint or adapter), a .gguf file, a hub id, or a server's "
@@ -52,6 +65,9 @@ def _args(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--batch", type=int, metavar="N", help="items looked at together")
     parser.add_argument("--max-new-tokens", type=int, metavar="N", help="most tokens of an answer")
+
+
+def _args_of_models(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--base", metavar="MODEL", help="compare with this model (what it was trained from)"
     )
@@ -92,7 +108,8 @@ def _measured(args: argparse.Namespace, console: Console) -> Evaluation:
         if isinstance(text, Lasting):
             console.say(one_line(text))
         else:
-            console.repaint(_fitting(one_line(text)))
+            line = one_line(text)
+            console.repaint(_fitting(line) if console.live else line)
 
     return measure(
         args.model,
@@ -114,7 +131,7 @@ def _measured(args: argparse.Namespace, console: Console) -> Evaluation:
 def _fitting(text: str) -> str:
     # A line that goes on in the next one could not be painted over.
     width = shutil.get_terminal_size().columns - 1
-    return text if len(text) <= width or not sys.stderr.isatty() else f"{text[: width - 1]}\u2026"
+    return text if len(text) <= width else f"{text[: width - 1]}\u2026"
 
 
 def _tell(args: argparse.Namespace, console: Console, found: Evaluation) -> None:
@@ -139,9 +156,9 @@ def _check(args: argparse.Namespace) -> None:
         wrong.append("--base and --no-base: give one of them.")
     if args.items is not None:
         path = Path(args.items)
-        if path.is_dir():
+        if os.path.isdir(path):
             wrong.append(f"--items {path}: is a folder; name a file in it.")
-        elif not path.parent.is_dir():
+        elif not os.path.isdir(path.parent):
             wrong.append(f"--items {path}: there is no folder {path.parent}. Make it first.")
         else:
             try:

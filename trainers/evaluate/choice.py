@@ -1,7 +1,12 @@
 """`choice:FILE`: multiple choice, answered by the likelier choice.
 
-Each line is `{"question": ..., "choices": [...], "answer": INDEX or LETTER}`. A choice is scored as
-the assistant's answer to the question, so a model needs no skill at naming letters.
+Each line of the file has `question`, `choices` (two texts or more) and `answer`, the right one: its
+index from 0, its letter or its text; `id` may be left out:
+
+    {"question": "What is frozen water?", "choices": ["ice", "steam"], "answer": "A"}
+
+A choice is scored as the assistant's answer to the question, so a model needs no skill at naming
+letters.
 
 - `accuracy`: the right choice has the highest log-likelihood.
 - `accuracy_per_byte`: likewise, divided by the choice's bytes, as HellaSwag and ARC are scored.

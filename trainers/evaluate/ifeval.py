@@ -1,7 +1,12 @@
 """ifeval: does a model follow instructions that a program can check (Zhou et al. 2023)?
 
-`ifeval:FILE` takes a file of the published format: a line for each prompt, `{"key", "prompt",
-"instruction_id_list", "kwargs"}`. `ifeval` alone loads the published prompts from the hub.
+`ifeval:FILE` takes a file of the published format. Each line has `key` (its id), `prompt`,
+`instruction_id_list` and `kwargs`, an object for each of those instructions:
+
+    {"key": 1, "prompt": "Describe a mill, without commas.",
+    "instruction_id_list": ["punctuation:no_comma"], "kwargs": [{}]}
+
+`ifeval` alone loads the published prompts from the hub.
 """
 
 from __future__ import annotations

@@ -1,6 +1,10 @@
 """lm-eval: tasks of EleutherAI's lm-evaluation-harness, with its own data, prompts and metrics.
 
-`lm-eval:NAME[,NAME]` names tasks or groups of the harness; `lm-eval:NAME@FOLDER` takes those whose
+There is no file of yours: `lm-eval:NAME[,NAME]` names tasks or groups of the harness, such as
+
+    lm-eval:arc_easy
+
+`lm-eval:NAME@FOLDER` takes those whose
 YAML files are in a folder, too. Such a file may name code beside it, which is run: take folders
 only from those you trust. What the harness computes for each item becomes our scores, so that two
 models can be compared item by item, which the harness itself does not.

@@ -1,8 +1,13 @@
-"""`match:FILE`: whether a model's answer is the one of the file.
+r"""`match:FILE`: whether a model's answer is the one of the file.
 
 - `exact`: the final answer is the file's, but for case, white space and marks around it.
 - `numeric`: the last number of the answer equals the file's. Where the file's answer is no number,
   it is `exact`; where none is, it is left out.
+
+Each line of the file is as for `perplexity`; what follows `####` in the answer, or stands in a
+`boxed`, is what is compared, else all of it:
+
+    {"question": "A box holds 6 eggs. How many do 3 hold?", "answer": "3 * 6 = 18\n#### 18"}
 """
 
 from __future__ import annotations

@@ -4,6 +4,11 @@
 - `perplexity`: its exponential; its interval is that of `nll`, on the log scale.
 - `bits_per_byte`: bits per byte of the answers' UTF-8 text, which models with different tokenizers
   can be compared by.
+
+Each line of the file has `instruction`, `input` (may be left out) and `output`; or `messages` that
+end with an answer; or `question` and `answer`:
+
+    {"instruction": "Name a river of France.", "output": "The Loire."}
 """
 
 from __future__ import annotations

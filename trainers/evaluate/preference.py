@@ -12,6 +12,11 @@ Against a base (arXiv 2305.18290, the implicit reward without its factor beta):
 - `margin`: by how many nats more.
 
 A tie counts half.
+
+Each line of the file has `instruction`, `input` (may be left out), `output` (the chosen answer) and
+`rejected`; or has one of the usual shapes of pairs, such as `prompt`, `chosen`, `rejected`:
+
+    {"prompt": "Say hello.", "chosen": "Hello!", "rejected": "No."}
 """
 
 from __future__ import annotations

@@ -44,10 +44,12 @@ class Turn:
     Args:
         task: The task.
         base: Whether that is the base.
+        words: What is said before it.
     """
 
     task: Task
     base: bool = False
+    words: str = ""
 
 
 class Progress:
@@ -77,6 +79,8 @@ class Progress:
     def turn(self) -> Iterator[Callable[[str], None]]:
         """Begins the next turn; gives what takes its notes."""
         self._at += 1
+        if self._now.words:
+            self._note(Lasting(self._now.words))
         began = self._from = self._clock()
         yield self._hear
         self._seconds[self._now.task.text] = self._clock() - began
@@ -119,5 +123,5 @@ class Progress:
 
 def _duration(seconds: float) -> str:
     if seconds < 90:
-        return f"{seconds:.0f} s"
+        return f"{max(1, seconds):.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

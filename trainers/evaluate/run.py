@@ -12,7 +12,7 @@ from trainers.evaluate.before import Plan, is_served, opened, prepare
 from trainers.evaluate.evaluation import Evaluation, Interrupted
 from trainers.evaluate.general import announced, forgetting
 from trainers.evaluate.outcome import Outcome, outcome_of
-from trainers.evaluate.progress import Lasting, Progress, Turn
+from trainers.evaluate.progress import Progress, Turn
 from trainers.evaluate.subject import Subject, open_subject, shown_model, silent
 from trainers.quiet import quiet
 
@@ -168,15 +168,15 @@ def run_tasks(
 ) -> list[Outcome]:
     """Measures a model by tasks, and its base by some of them.
 
-    Two models are not in memory at once: the base of an adapter is the adapter switched off, task
-    by task, and another one is loaded when the first is let go.
+    The base of an adapter is the adapter switched off; another one is loaded when the first is let
+    go, so that two are never in memory at once.
 
     Args:
         opener: Opens a model by its name.
         model: The model.
         tally: The tasks; takes what is found as soon as it is there.
         base: Another model to compare with; None takes the adapter's own base, if there is one.
-        words: For some tasks, by their text, what is said before them.
+        words: What is said before some tasks, by their text.
         note: Is told in words how far it is.
 
     Returns:
@@ -187,10 +187,8 @@ def run_tasks(
     with _opened(opener, model) as subject:
         tally.dtype = subject.dtype
         own = also if base is None and subject.adapter else []
-        progress = Progress(_turns(tally, own, later), note)
+        progress = Progress(_turns(tally, own, later, words or {}), note)
         for at, task in enumerate(tally.tasks):
-            if words and task.text in words:
-                note(Lasting(words[task.text]))
             tally.after[at] = _measured(task, subject, progress)
             if at in own:
                 with subject.without_adapter():
@@ -202,10 +200,14 @@ def run_tasks(
     return [tally.outcome(at) for at in range(len(tally.tasks))]
 
 
-def _turns(tally: Tally, own: Sequence[int], later: Sequence[int]) -> list[Turn]:
+def _turns(
+    tally: Tally, own: Sequence[int], later: Sequence[int], words: Mapping[str, str]
+) -> list[Turn]:
     turns = []
     for at, task in enumerate(tally.tasks):
-        turns += [Turn(task), Turn(task, base=True)] if at in own else [Turn(task)]
+        turns.append(Turn(task, words=words.get(task.text, "")))
+        if at in own:
+            turns.append(Turn(task, base=True))
     return turns + [Turn(tally.tasks[at], base=True) for at in later]
 
 

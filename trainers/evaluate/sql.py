@@ -1,8 +1,13 @@
 """sql: does a model's query give what the gold query gives, and not on one database alone?
 
-A record's input has the schema and its rows, its output the gold query. An answer is right if it
-agrees with the gold query on every database of a test suite (Zhong, Yu, Klein 2020, arXiv
-2010.02840; see `datakit.sqlite.suite`). Answers run in a confined process only.
+Each line of the file has `instruction` (the question), `input` (the schema and its rows: CREATE
+and INSERT statements) and `output` (the gold query, one SELECT):
+
+    {"instruction": "Who is over 30?", "input": "CREATE TABLE p (name TEXT, age INTEGER);
+    INSERT INTO p VALUES ('Ann', 41), ('Ben', 29);", "output": "SELECT name FROM p WHERE age > 30"}
+
+An answer is right if it agrees with the gold query on every database of a test suite (Zhong, Yu,
+Klein 2020, arXiv 2010.02840; see `datakit.sqlite.suite`). Answers run in a confined process only.
 """
 
 from __future__ import annotations
