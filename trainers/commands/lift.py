@@ -160,8 +160,9 @@ def lift(args: argparse.Namespace, console: Console) -> int:
 def shown_lift(found: Any, console: Console) -> None:  # noqa: ANN401  trainers.lift.result.Lift
     """Prints a result: scores, differences, verdicts."""
     unit = found.unit
-    percent = f"{100 * found.comparison.confidence:.4g} %"
-    head = [found.metric, "score", f"over {found.baseline}", f"simultaneous {percent}", "best"]
+    sure = found.comparison.critical is not None
+    ends = f"simultaneous {100 * found.comparison.confidence:.4g} %" if sure else ""
+    head = [found.metric, "score", f"over {found.baseline}", ends, "best" if sure else ""]
     rows = [["untrained", unit.value(found.untrained_score), "", "", ""]]
     for name in found.variants:
         row = [name, unit.value(found.comparison.means[name]), "", ""]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import signal
@@ -68,11 +69,13 @@ class Crew:
             yield from self._here(waiting, places[0], note)
             return
         hands = [_Hand(self, place) for place in places]
+        idle = False
         try:
             yield from _shared(hands, waiting, note)
+            idle = True
         finally:
             for each in hands:
-                each.close()
+                each.close(idle=idle)
 
     def _here(
         self, waiting: Iterable[Work | None], place: Place, note: Callable[[str], None]
@@ -114,7 +117,12 @@ class _Hand:
         self.now = work
         self.line.send(("work", work))
 
-    def close(self) -> None:
+    def close(self, *, idle: bool) -> None:
+        """Ends the worker: by its own way where it has nothing to do."""
+        if idle:
+            with contextlib.suppress(OSError):
+                self.line.send(("end", None))
+            self.process.join(10)
         self.line.close()
         self.process.terminate()
         self.process.join(5)
@@ -176,7 +184,9 @@ def _worker(line: Connection, crew: Crew, place: Place) -> None:
             note=lambda text: line.send(("note", text)),
         )
         while True:
-            _, work = line.recv()
+            kind, work = line.recv()
+            if kind == "end":
+                return
             line.send(("done", done(bench, work)))
     except EOFError:
         return

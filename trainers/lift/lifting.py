@@ -19,6 +19,7 @@ from trainers.lift.result import Lift
 from trainers.lift.study import declare
 from trainers.lift.variants import Variant, open_variant
 from trainers.lift.written import looks_of, page_of, save, write_json
+from trainers.page.facts import counted
 from trainers.quiet import quiet
 from trainers.sft import SFT
 
@@ -121,7 +122,7 @@ def lift(
     looks = looks_of(study, place)
     if place is not None:
         write_json(place, {**study.declared(looks), "status": "running"})
-    told.say(f"budget    {study.declared()['budget']['text']}; {seeds} replicates")
+    told.say(f"budget    {study.declared()['budget']['text']}; {counted(seeds, 'replicate')}")
     untrained, on_general, trials = run(
         study, workers=workers, kept=kept, say=told.say, progress=told.progress
     )
