@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Sequence
 from urllib.parse import urlsplit
 
-from datakit.errors import MissingExtraError, ProviderError
+from datakit.errors import InputError, MissingExtraError, ProviderError
 
 __all__ = ["explained", "listed", "no_api"]
 
@@ -24,9 +24,11 @@ def listed(url: str) -> list[str]:
         url: The server's, such as `http://127.0.0.1:8000/v1`.
 
     Raises:
+        InputError: If it is no address.
         ProviderError: If it cannot be reached; says why.
         MissingExtraError: If the package openai is not installed.
     """
+    _place(url)
     try:
         import openai
     except ImportError:
@@ -76,12 +78,19 @@ def no_api(url: str, what: str) -> ProviderError:
 
 def _unreached(url: str, error: BaseException) -> str:
     """Says why there is no connection, or no answer on it."""
+    return f"{url} does not answer: {_why(*_place(url), [*_chain(error)])}"
+
+
+def _place(url: str) -> tuple[str, int]:
+    """Returns host and port of a URL."""
     try:
         parts = urlsplit(url)
-        port = parts.port or (443 if parts.scheme == "https" else 80)
+        host, port = parts.hostname, parts.port or (443 if parts.scheme == "https" else 80)
     except ValueError:
-        return f"{url} is no address: after the host comes :PORT, a number up to 65535."
-    return f"{url} does not answer: {_why(parts.hostname or '?', port, [*_chain(error)])}"
+        host, port = None, 0
+    if not host:
+        raise InputError(f"{url}: is no address of a server; write http://HOST:PORT/v1.")
+    return host, port
 
 
 def _why(host: str, port: int, chain: Sequence[BaseException]) -> str:
@@ -104,7 +113,7 @@ def _why(host: str, port: int, chain: Sequence[BaseException]) -> str:
         return f"the certificate of {host} is not trusted here. Have its issuer's installed."
     if "SSLError" in kinds:
         return "no encrypted connection can be made. Is it http:// there, not https://?"
-    if kinds & {"RemoteProtocolError", "LocalProtocolError"}:
+    if kinds & {"RemoteProtocolError", "ReadError"}:
         return (
             f"port {port} of {host} is open, but what is there breaks the connection off, or "
             "speaks no HTTP. Correct the port, or look at the server's log."

@@ -84,7 +84,7 @@ class ServedSubject:
         requests = [
             Request(tuple(prompt), max_tokens=max_new_tokens, temperature=0.0) for prompt in prompts
         ]
-        found = self._sent(requests)
+        found = self._sent(requests, _RETRIES)
         refused = [each for each in found if isinstance(each, RequestError)]
         if refused and len(refused) == len(found):
             raise ProviderError(f"{self.name}: refuses every request: {refused[0]}")
@@ -108,19 +108,19 @@ class ServedSubject:
         if self.model_name in listed(self.url):
             return
         hello = Request(({"role": "user", "content": "Hello"},), max_tokens=1, temperature=0.0)
-        (found,) = self._sent([hello])
+        (found,) = self._sent([hello], retries=min(2, _RETRIES))
         if isinstance(found, RequestError) and found.reason == "no_answer":
             raise no_api(self.url, "its answer has another form")
 
-    def _sent(self, requests: Sequence[Request]) -> list[str | RequestError]:
+    def _sent(self, requests: Sequence[Request], retries: int) -> list[str | RequestError]:
         try:
             with Loop() as loop:
-                return loop.work(lambda: loop.run(self._all(requests)))
+                return loop.work(lambda: loop.run(self._all(requests, retries)))
         except ProviderError as error:
             raise explained(self.url, error) from None
 
-    async def _all(self, requests: Sequence[Request]) -> list[str | RequestError]:
-        provider = OpenAI(self.model_name, base_url=self.url, timeout=_SECONDS, retries=_RETRIES)
+    async def _all(self, requests: Sequence[Request], retries: int) -> list[str | RequestError]:
+        provider = OpenAI(self.model_name, base_url=self.url, timeout=_SECONDS, retries=retries)
         slots = asyncio.Semaphore(self._concurrency)
         done = 0
 

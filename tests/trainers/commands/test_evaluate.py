@@ -3,15 +3,19 @@
 import argparse
 import json
 import shutil
+import sys
+import warnings
 from dataclasses import dataclass
 
 import pytest
 
-from datakit.cli.main import common
-from datakit.errors import DatakitError, DatakitWarning
+from datakit.cli.main import common, main
+from datakit.errors import DatakitError, DatakitWarning, InputError
 from tests.loopback import serve
-from trainers.commands.evaluate import evaluate
-from trainers.evaluate.run import measure
+from trainers.commands.evaluate import _fitting, evaluate
+from trainers.evaluate import TaskOptions
+from trainers.evaluate.progress import Lasting
+from trainers.evaluate.run import Interrupted, measure
 
 ROWS = [
     ("How many boats are there?", "There are 12 boats."),
@@ -247,8 +251,169 @@ def test_a_notebook_has_the_same(cli, local, tiny_adapter_dir, tiny_model_dir):
     assert found.base == str(tiny_model_dir) and found.forgetting is not None
     assert found.outcomes[0].base is None
     assert told[0] == f"loading {tiny_adapter_dir}"
-    assert "perplexity:data.jsonl: 4 of 4 chats scored" in told
-    assert told[-1] == "base: general-choice: 144 of 144 chats scored"
+    assert "task 1/5   item 4/4   perplexity:data.jsonl" in told
+    assert told[-1] == "task 5/5   base   item 36/36   general-choice"
+    assert told.index("task 2/5   item 72/72   general") < told.index(
+        "task 3/5   base   item 72/72   general"
+    )
+    (said,) = (each for each in told if isinstance(each, Lasting))
+    assert "--no-general leaves it out" in said and told.index(said) == 2
+    # It can be one task, and what holds for all tasks can be said at once.
+    short = measure(
+        str(tiny_adapter_dir),
+        "perplexity:data.jsonl",
+        limit=2,
+        options=TaskOptions(limit=3, max_new_tokens=4),
+        dtype="float32",
+    )
+    assert short.outcomes[0].scores["nll"].n == 2
+    assert short.to_json()["general"]["n"] == {"nll": 2, "choice accuracy": 2}
+    assert short.rows()[0]["items"] == 2
+
+
+def test_a_notebook_is_told_what_is_wrong(cli, tiny_model_dir):
+    with pytest.raises(InputError) as error:
+        measure("no_such_model", "mtch:x", limit=0, device="gpu")
+    assert [each.partition(":")[0] for each in error.value.problems] == [
+        "--limit",
+        "--device",
+        "no_such_model",
+        "--task mtch",
+    ]
+
+
+def test_libraries_are_quiet_in_a_notebook(cli, local, tiny_model_dir, monkeypatch, capsys):
+    from transformers.utils import logging
+
+    from trainers.evaluate.local import LocalSubject
+
+    sums, seen = LocalSubject._sums, []
+
+    def loud(self, rows):
+        warnings.warn("is deprecated", FutureWarning, stacklevel=1)
+        seen.append(logging.is_progress_bar_enabled())
+        return sums(self, rows)
+
+    monkeypatch.setattr(LocalSubject, "_sums", loud)
+    measure(str(tiny_model_dir), "perplexity:data.jsonl", dtype="float32")
+    assert seen == [False] and logging.is_progress_bar_enabled()
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_limit_holds_for_the_general_set_too(cli, local, tiny_adapter_dir):
+    words = ["--task", "perplexity:data.jsonl", "--limit", 3]
+    ran = cli(tiny_adapter_dir, *words)
+    assert "General set (first 3 items): nll " in ran.out
+    # Said in a line of its own, which progress does not paint over.
+    (said,) = (line for line in ran.err.splitlines() if "general set" in line)
+    assert said.startswith("Next the general set, to see what was forgotten: 3 answers and 3")
+    assert "--no-general leaves it out" in said
+    assert "general set" not in cli(tiny_adapter_dir, *words, "--no-general").err
+
+
+@pytest.fixture
+def stopped(local, tiny_adapter_dir, monkeypatch, cli, capsys):
+    """Runs `datakit eval` until answers are to be written, where Ctrl-C is pressed."""
+
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("trainers.evaluate.local.LocalSubject.generate", stop)
+
+    def run(*words):
+        capsys.readouterr()
+        given = ["eval", str(tiny_adapter_dir), *words, "--items", "i.jsonl"]
+        code = main([*given, "--dtype", "float32"])
+        return Ran(code, *capsys.readouterr())
+
+    return run
+
+
+TWO = ["--task", "perplexity:data.jsonl", "--task", "match:data.jsonl"]
+
+
+def test_what_was_finished_is_told_and_written_after_ctrl_c(stopped, tmp_path):
+    ran = stopped(*TWO)
+    assert ran.code == 130
+    assert ran.err.splitlines()[-1] == "Interrupted." and "Traceback" not in ran.err
+    lines = ran.out.splitlines()
+    assert lines[2].startswith("perplexity:data.jsonl  nll") and len(lines) == 5
+    assert lines[2].endswith("]") and lines[0].endswith("difference")
+    assert lines[-1] == "Not finished: match:data.jsonl; the general set."
+    rows = [json.loads(line) for line in (tmp_path / "i.jsonl").read_text().splitlines()]
+    assert [(row["task"], row["interrupted"]) for row in rows] == [(TWO[1], True)] * 4
+    told = stopped(*TWO, "--json").json
+    assert [each["task"] for each in told["tasks"]] == [TWO[1]]
+    assert told["interrupted"] is True
+    assert told["unfinished"] == ["match:data.jsonl", "the general set"]
+
+
+def test_after_ctrl_c_in_the_first_task_there_is_nothing_to_tell(stopped, tmp_path):
+    ran = stopped(*TWO[2:], "--json")
+    assert (ran.code, ran.out, ran.err) == (130, "", "Interrupted.\n")
+    assert not (tmp_path / "i.jsonl").exists()
+
+
+def test_ctrl_c_in_a_notebook_has_what_was_finished(stopped, tiny_adapter_dir):
+    with pytest.raises(KeyboardInterrupt) as stop:
+        measure(str(tiny_adapter_dir), TWO[1::2], general=False, dtype="float32")
+    assert isinstance(stop.value, Interrupted)
+    assert [each.task for each in stop.value.found.outcomes] == [TWO[1]]
+    assert stop.value.found.unfinished == ("match:data.jsonl",)
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["m", "--task", "match:nosuch.jsonl"], "nosuch.jsonl: there is no such file"),
+        (["m", "--task", "mtch:data.jsonl"], 'there is no task "mtch"; did you mean "match"?'),
+        (["n", "--task", "match:data.jsonl"], "n: there is no such model"),
+        (["m", "--task", "match:data.jsonl", "--base", "n"], "n: there is no such model"),
+        (["m", "--task", "match:data.jsonl", "--items", "x" * 300], "x: cannot be written: "),
+        (["m", "--task", "lm-eval:arc", "--task", "match:nosuch.jsonl"], "nosuch.jsonl: there is"),
+    ],
+)
+def test_what_is_cheap_to_see_is_told_before_torch_is_there(
+    cli, tmp_path, monkeypatch, words, says
+):
+    (tmp_path / "m").mkdir()
+    (tmp_path / "m" / "config.json").write_text("{}")
+    for name in ("torch", "transformers", "datasets", "lm_eval"):
+        monkeypatch.setitem(sys.modules, name, None)
+    ran = cli(*words)
+    assert ran.code == 2 and len(ran.problems) == 1 and says in ran.problems[0]
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["data.jsonl", "m", "pairs.jsonl"]
+
+
+def test_a_gpu_that_is_not_there_is_told_before_the_model_is_opened(
+    cli, local, tiny_model_dir, monkeypatch
+):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.setattr("trainers.evaluate.run.open_subject", None)
+    ran = cli(tiny_model_dir, "--task", "perplexity:data.jsonl", "--device", "cuda")
+    assert ran.code == 2
+    assert "--device cuda: torch sees no GPU here. Use --device cpu" in ran.problems[0]
+
+
+def test_servers_are_reached_before_the_first_task(cli, monkeypatch):
+    monkeypatch.setattr("trainers.evaluate.served._RETRIES", 0)
+    with serve() as gone:
+        base = gone.url
+    with serve() as server:
+        ran = cli(f"{server.url}#m", "--task", "match:data.jsonl", "--base", f"{base}#b")
+        assert (ran.code, ran.out) == (4, "")
+        assert f"{base} does not answer: nothing listens on port" in ran.problems[0]
+        # One token, to see whether it is there; none of the questions.
+        assert [each["sent"]["max_tokens"] for each in server.answered()] == [1]
+    ran = cli(f"{server.url}#m", "--task", "match:data.jsonl", "--base", f"{base}#b")
+    assert [server.url in ran.problems[0], base in ran.problems[1]] == [True, True]
+
+
+def test_a_line_of_progress_is_one_line_on_a_terminal(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    text = "task 1/2   item 3/4   9 s left   match:a_long_name.jsonl"
+    assert _fitting(text) == text[:38] + "\u2026"
+    assert _fitting(text[:39]) == text[:39]
 
 
 @pytest.mark.model

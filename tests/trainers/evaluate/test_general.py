@@ -5,7 +5,7 @@ from collections import Counter
 from importlib.resources import files
 
 from tests.trainers.evaluate.fakes import Fake
-from trainers.evaluate.general import forgetting, general_tasks
+from trainers.evaluate.general import announced, forgetting, general_tasks
 from trainers.evaluate.outcome import outcome_of
 
 ROWS = [
@@ -34,9 +34,19 @@ def test_it_is_two_tasks():
     assert chosen.questions[0].choices[chosen.questions[0].answer] == ROWS[1]["output"]
 
 
-def found(before, after):
+def test_a_limit_shortens_both():
+    tasks = general_tasks(5)
+    assert list(map(len, tasks)) == [5, 5]
+    said = announced(tasks)
+    assert "5 answers and 5 questions. --no-general leaves it out." in said
+    whole = announced(general_tasks())
+    assert "72 answers and 36 questions" in whole and "--limit N shortens it" in whole
+    assert list(map(len, general_tasks(50))) == [50, 36]
+
+
+def found(before, after, limit=None):
     """The verdict where answers and right choices cost so many nats a token, wrong choices 1."""
-    likely, chosen = general_tasks()
+    likely, chosen = general_tasks(limit)
     outcomes = []
     for task in (likely, chosen):
         items = []
@@ -62,6 +72,13 @@ def test_a_loss_is_told():
     assert choice.endswith("something was lost.") and "(-" in choice
     value = cost.to_json()
     assert value["lost"] is True and value["n"] == {"nll": 72, "choice accuracy": 36}
+
+
+def test_it_is_told_how_little_a_verdict_rests_on():
+    nll, choice = (each.sentence() for each in found(0.5, 2.0, limit=40).changes)
+    assert nll.startswith("General set (first 40 items): nll 0.52 -> 2.02")
+    # There are no more questions than these.
+    assert choice.startswith("General set: choice accuracy")
 
 
 def test_no_loss_and_a_gain_are_told():

@@ -7,7 +7,7 @@ from trainers.evaluate import Items
 from trainers.evaluate.outcome import lift_of, scores_of
 from trainers.evaluate.perplexity import Perplexity
 from trainers.evaluate.preference import Preference
-from trainers.evaluate.run import run_tasks
+from trainers.evaluate.run import Tally, run_tasks
 from trainers.examples import Chat, Pair
 
 ANSWERS = ["one", "two", "three"]
@@ -23,7 +23,7 @@ BEFORE = {"one": (3.0, 2), "two": (5.0, 2), "three": (6.0, 4)}
 def test_an_adapter_is_compared_with_itself_switched_off():
     subject = Fake(nats=AFTER, base_nats=BEFORE, adapter=True)
     told = []
-    (found,) = run_tasks(lambda name: subject, "m", [TASK], note=told.append)
+    (found,) = run_tasks(lambda name: subject, "m", Tally([TASK], [True]), note=told.append)
     assert found.scores["nll"].value == pytest.approx(10 / 8)
     assert found.base_scores["nll"].value == pytest.approx(14 / 8)
     assert found.lift["nll"].value == pytest.approx(-4 / 8)
@@ -43,9 +43,7 @@ def test_another_base_is_opened_when_the_first_is_closed():
         return opened[-1]
 
     tasks = [TASK, Perplexity("perplexity:y", CHATS)]
-    first, second = run_tasks(
-        opener, "new", tasks, base="old", with_base=[False, True], note=lambda text: None
-    )
+    first, second = run_tasks(opener, "new", Tally(tasks, [False, True]), base="old")
     assert first.base is None and first.to_json().keys() == {"task", "n", "scores", "notes"}
     assert second.lift["nll"].value == pytest.approx(-0.5)
     assert second.to_json()["lift"]["nll"]["value"] == pytest.approx(-0.5)
@@ -55,21 +53,48 @@ def test_another_base_is_opened_when_the_first_is_closed():
 def test_a_model_is_closed_if_a_task_fails():
     subject = Fake(nats={})
     with pytest.raises(KeyError):
-        run_tasks(lambda name: subject, "m", [TASK], note=lambda text: None)
+        run_tasks(lambda name: subject, "m", Tally([TASK], [True]))
     assert subject.closed == 1
+
+
+class Stopping(Perplexity):
+    """A task in which the user has enough."""
+
+    def run(self, subject, note):
+        raise KeyboardInterrupt
+
+
+def test_what_was_finished_outlives_an_interrupt():
+    subject = Fake(nats=AFTER, base_nats=BEFORE, adapter=True)
+    tally = Tally([TASK, Stopping("perplexity:y", CHATS)], [True, True])
+    with pytest.raises(KeyboardInterrupt):
+        run_tasks(lambda name: subject, "m", tally)
+    # An adapter's base is measured task by task, so that what is finished is whole.
+    assert tally.outcome(0).lift["nll"].value == pytest.approx(-0.5)
+    assert (list(tally.after), list(tally.before), tally.dtype) == ([0], [0], "float32")
+    assert not tally.lacks(0) and tally.lacks(1) and subject.closed == 1
+    subject = Fake(nats=AFTER)
+    tally = Tally([TASK], [True])
+    with pytest.raises(KeyboardInterrupt):
+        run_tasks(lambda name: subject if name == "m" else stop(), "m", tally, base="other")
+    assert tally.outcome(0).base is None and tally.lacks(0)
+
+
+def stop():
+    raise KeyboardInterrupt
 
 
 def test_scores_relative_to_the_base_are_added():
     ask = ({"role": "user", "content": "?"},)
     task = Preference("preference:x", (Pair("a", ask, "one", "two"), Pair("b", ask, "two", "one")))
     subject = Fake(nats=AFTER, base_nats=BEFORE, adapter=True)
-    (found,) = run_tasks(lambda name: subject, "m", [task], note=lambda text: None)
+    (found,) = run_tasks(lambda name: subject, "m", Tally([task], [True]))
     assert found.items.scores["margin"] == (-1.0, 1.0)
     assert found.scores["reward_accuracy"].value == 0.5
     assert found.lift["chosen_logp"].value == pytest.approx(1.5)
     # What says nothing of the model has no difference; what has no counterpart neither.
     assert not {"shorter_wins", "margin"} & (found.lift.keys() | found.base_scores.keys())
-    alone = run_tasks(lambda name: Fake(nats=AFTER), "m", [task], note=lambda text: None)
+    alone = run_tasks(lambda name: Fake(nats=AFTER), "m", Tally([task], [True]))
     assert "margin" not in alone[0].scores
 
 

@@ -109,6 +109,17 @@ def test_gold_queries_that_fail_are_told_with_file_and_line(write):
     assert fourth.endswith("Its input is empty: put the schema there.")
 
 
+def test_that_more_mistakes_may_be_there_is_told(write):
+    bad = {"instruction": "Q", "input": DDL, "output": "SELECT nam FROM t"}
+    with pytest.raises(InputError) as caught:
+        open_task(write([bad] * 12), TaskOptions())
+    *shown, last = caught.value.problems
+    assert len(shown) == 10 and last == "Only the first 10 mistakes are shown; there may be more."
+    with pytest.raises(InputError) as caught:
+        open_task(write([bad] * 9), TaskOptions())
+    assert len(caught.value.problems) == 9
+
+
 def test_a_gold_query_in_a_block_and_a_chat(write):
     chat = [
         {"role": "system", "content": "Write SQL."},

@@ -60,6 +60,31 @@ def test_all_mistakes_are_told_at_once(folder):
     assert task.text == "match:data.jsonl" and len(task) == 5
 
 
+def test_what_takes_long_to_open_comes_last(folder, monkeypatch):
+    opened = []
+
+    def opening(text, options=None, *, served=False):
+        opened.append(text)
+        if "nosuch" in text:
+            raise InputError(f"{text}: there is no such file.")
+        return text
+
+    monkeypatch.setattr("trainers.evaluate.parse_task", opening)
+    texts = ["lm-eval:arc", "sql:x", "match:x"]
+    assert parse_tasks(texts) == texts
+    assert opened == ["match:x", "sql:x", "lm-eval:arc"]
+    opened.clear()
+    with pytest.raises(InputError) as error:
+        parse_tasks(["lm-eval:arc", "match:nosuch", "qqq:x", "sql:nosuch", "choice:nosuch"])
+    # All that is quick is told at once; nothing else was opened.
+    assert opened == ["match:nosuch", "choice:nosuch"]
+    assert [each.removeprefix("--task ").partition(": ")[0] for each in error.value.problems] == [
+        "match:nosuch",
+        "qqq:x",
+        "choice:nosuch",
+    ]
+
+
 @pytest.mark.parametrize("name", ["perplexity", "preference", "choice"])
 def test_a_server_tells_no_likelihoods(name):
     with pytest.raises(InputError, match="With a URL these tasks work: match, sql, ifeval"):
