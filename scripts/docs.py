@@ -137,7 +137,12 @@ def _tasks() -> str:
         for name, kind in TASKS.items()
     ]
     head = "\n| task | measures | also of a served model |\n| --- | --- | --- |\n"
-    return head + "".join(rows)
+    files = [
+        f"\n`{name}`: {kind.reads}{'' if kind.reads.endswith('.') else '.'}\n\n    {kind.example}\n"
+        for name, kind in TASKS.items()
+    ]
+    begin = "\nWhat a line of each one's file has, and an example:\n"
+    return head + "".join(rows) + begin + "".join(files)
 
 
 def _everywhere() -> set[str]:
