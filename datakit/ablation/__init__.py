@@ -9,6 +9,7 @@ lab.control(step, seed=1)               # as many records, dropped at random
 lab.costs()                             # StepCosts: asked for, and thrown away
 lab.rerun(step)                         # a Rerun from the start: estimated, never sent
 lab.carry(lab.rerun(step))              # its log beforehand, once the user has agreed
+control_of(large, small, seed)              # as many of large's records as small has
 size_matched(records, size, seed)           # the draw that controls are made by
 """
 
@@ -16,7 +17,7 @@ from datakit.ablation.costs import StepCost
 from datakit.ablation.lab import Ablation
 from datakit.ablation.opening import open_ablation
 from datakit.ablation.rerun import Rerun
-from datakit.ablation.variants import Candidate, Variant, size_matched
+from datakit.ablation.variants import Candidate, Variant, control_of, size_matched
 
 __all__ = [
     "Ablation",
@@ -24,6 +25,7 @@ __all__ = [
     "Rerun",
     "StepCost",
     "Variant",
+    "control_of",
     "open_ablation",
     "size_matched",
 ]

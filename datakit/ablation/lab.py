@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
@@ -18,7 +19,6 @@ from datakit.ablation.passing import Passes
 from datakit.ablation.replay import Replay, refused_of
 from datakit.ablation.rerun import Rerun, priced, try_rerun
 from datakit.ablation.variants import Candidate, Variant, control_of
-from datakit.errors import InputError
 from datakit.outcome import Rejected
 from datakit.running.local import Engine
 from datakit.running.plan import Plan
@@ -171,21 +171,23 @@ class Ablation:
 
         What spends then is `datakit.run(rerun.pipeline)`: ask the user before.
 
-        Returns:
-            The new log, or None for a pipeline that asks nobody.
+        A rerun that was begun before keeps the log that it has.
 
-        Raises:
-            InputError: If that dataset has a log already.
+        Returns:
+            The log, or None for a pipeline that asks nobody.
         """
         if self._replayed.path is None:
             return None
-        target = self._found.store.root / rerun.pipeline.name / "responses.jsonl"
-        if target.exists():
-            raise InputError(
-                f"{target}: is there already: this rerun was begun before. Run its pipeline."
-            )
-        target.parent.mkdir(parents=True, exist_ok=True)
-        return Path(shutil.copyfile(self._replayed.path, target))
+        target = self._found.store.root / rerun.pipeline.name / self._replayed.path.name
+        if not target.exists():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            draft = target.with_name(f".{target.name}.{os.getpid()}")
+            try:
+                shutil.copyfile(self._replayed.path, draft)
+                os.replace(draft, target)
+            finally:
+                draft.unlink(missing_ok=True)
+        return target
 
     def differs(self) -> str:
         """Returns what the rebuilt records have otherwise than the version; empty if nothing."""

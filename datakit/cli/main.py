@@ -208,7 +208,7 @@ def common(parser: argparse.ArgumentParser) -> None:
     group.add_argument("-v", "--verbose", action="store_true", help=_VERBOSE)
     group.add_argument("--no-color", action="store_true", help="no colours (NO_COLOR)")
     group.add_argument(
-        "--yes", action="store_true", help="for scripts: yes to any question (now none is asked)"
+        "--yes", action="store_true", help="for scripts: yes to any question (`ablate --rerun`)"
     )
 
 

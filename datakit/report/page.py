@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-from importlib.resources import files
-
 from datakit.report import chapters, provenance, records
 from datakit.report.about import About
 from datakit.report.collect import collect
+from datakit.report.document import contents, document, resource
 from datakit.report.markup import Markup, el
 from datakit.report.overview import overview
 from datakit.store.version import Version
@@ -32,12 +29,12 @@ def render(version: Version) -> str:
     The same version gives the same page. Nothing is loaded from anywhere.
     """
     about, facts = About(version), collect(version)
-    style, script = _resource("style.css"), _resource("page.js")
+    script = resource("datakit.report/page.js")
     body = el(
         "body",
         el("a", "Skip to the records", href="#records-chapter", class_="skip"),
         overview(about, facts),
-        _contents(),
+        contents(_CHAPTERS),
         el(
             "main",
             chapters.dropped(about, facts),
@@ -51,37 +48,5 @@ def render(version: Version) -> str:
         el("footer", el("p", f"Written by datakit from {about.ref}.")),
         el("script", Markup(script)),
     )
-    page = el("html", _head(about, style, script), body, lang="en")
-    return f"<!doctype html>\n{page.html}\n"
-
-
-def _contents() -> Markup:
-    items = [el("li", el("a", name, href=f"#{id}")) for id, name in _CHAPTERS.items()]
-    return el("nav", el("ul", items), aria_label="Chapters")
-
-
-def _head(about: About, style: str, script: str) -> Markup:
-    policy = (
-        f"default-src 'none'; style-src {_source(style)}; script-src {_source(script)}; "
-        "base-uri 'none'; form-action 'none'"
-    )
-    return el(
-        "head",
-        el("meta", charset="utf-8"),
-        # The policy's quotes must stay quotes: written as entities they are still the same value.
-        el("meta", http_equiv="Content-Security-Policy", content=policy),
-        el("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        el("meta", name="color-scheme", content="light dark"),
-        el("meta", name="referrer", content="no-referrer"),
-        el("meta", name="generator", content="datakit"),
-        el("title", f"{about.ref}: quality report"),
-        el("style", Markup(style)),
-    )
-
-
-def _source(text: str) -> str:
-    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
-
-
-def _resource(name: str) -> str:
-    return files("datakit.report").joinpath(name).read_text("utf-8")
+    title = f"{about.ref}: quality report"
+    return document(title, body, styles=["datakit.report/style.css"], script=script)

@@ -21,7 +21,8 @@ from tests.ablation.runs import STEPS, Chars, finished, seeds
 from tests.running.steps import Made
 
 SURFACE = [
-    "Ablation", "Candidate", "Rerun", "StepCost", "Variant", "open_ablation", "size_matched",
+    "Ablation", "Candidate", "Rerun", "StepCost", "Variant", "control_of", "open_ablation",
+    "size_matched",
 ]  # fmt: skip
 STEP_NAMES = (
     "generate.self_instruct",

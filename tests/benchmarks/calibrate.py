@@ -29,7 +29,7 @@ from tests.benchmarks.schemas import TEST, TRAIN
 from tests.benchmarks.templated import noisy, templated
 from trainers.gguf import cache_folder
 from trainers.lift.budget import Budget
-from trainers.lift.checked import Told, guarded, items_of
+from trainers.lift.carrying import check
 from trainers.lift.controls import duplicated, shuffled
 from trainers.lift.draws import circle
 from trainers.lift.judging import judge
@@ -38,8 +38,10 @@ from trainers.lift.lab import duration, run
 from trainers.lift.restricted import restricted
 from trainers.lift.result import Trial
 from trainers.lift.study import Study, declare
+from trainers.lift.terms import Terms
 from trainers.lift.variants import Variant, open_variant
 from trainers.quiet import quiet
+from trainers.running.ear import Ear
 from trainers.running.run import hardware, packages
 from trainers.sft import SFT
 
@@ -67,20 +69,19 @@ def planted(gold: Variant, general: Variant, seed: int, *, fast: bool) -> list[V
 def declared(variants: Sequence[Variant], replicates: int, args: argparse.Namespace) -> Study:
     """Returns a study of variants on the templated test items."""
     settings = SFT(batch=args.batch, learning_rate=args.rate, max_length=512)
-    study = declare(
-        variants,
-        baseline=variants[0].name,
-        model=args.model,
+    terms = Terms(
         task=f"perplexity:{_items(args)}",
+        model=args.model,
+        seeds=replicates,
         settings=settings,
-        budget=Budget("steps", args.steps, args.batch),
-        replicates=replicates,
         seed=args.seed,
         general=False,
         device=args.device,
-        items=lambda text: items_of(text, None),
+        ear=Ear(_tell),
     )
-    guarded(study, "stop", Told(_tell))
+    budget = Budget("steps", args.steps, args.batch)
+    study = declare(variants, terms, budget, baseline=variants[0].name)
+    check(study, terms)
     return study
 
 
@@ -123,7 +124,7 @@ def _calibrated(args: argparse.Namespace) -> tuple[bool, list[str]]:
     general = replace(open_variant(str(args.general)), name="generic")
     first = disjoint(declared([gold], args.runs, args), "gold", args.runs)
     second = declared(planted(gold, general, args.seed, fast=args.fast), args.replicates, args)
-    common = {"workers": args.workers, "kept": kept, "say": _tell, "progress": _Progress()}
+    common = {"workers": args.workers, "kept": kept, "ear": Ear(_tell, _Progress())}
     untrained, _, runs = run(first, **common)
     table = np.array([each.items.scores["nll"] for each in runs])
     found = judged(table, np.array(untrained.weights["nll"]), args.replicates)

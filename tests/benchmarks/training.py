@@ -22,11 +22,12 @@ from datakit.record import Record
 from trainers.compute import compare
 from trainers.data import holdout, open_data
 from trainers.dpo import DPO
-from trainers.evaluate import Items, parse_task
+from trainers.evaluate import Items, Task, parse_task
 from trainers.evaluate.outcome import Outcome, outcome_of
 from trainers.evaluate.run import measure
 from trainers.evaluate.subject import open_subject
 from trainers.kto import KTO
+from trainers.lift.ended import items_from, items_to
 from trainers.merging import merge
 from trainers.qlora import QLoRA
 from trainers.running.job import Ear
@@ -226,11 +227,21 @@ def preferences(args: argparse.Namespace) -> list[str]:
     task = parse_task(f"preference:{test}")
     items: dict[str, Items] = {}
     for name, run in runs.items():
-        subject = open_subject(str(run.path), note=_tell)
-        items[name] = task.run(subject, _tell)
-        subject.close()
+        items[name] = _scored(run, task)
     found = {name: outcome_of(task, each, items["SFT"]) for name, each in items.items()}
     return _preference_report(args, runs, found)
+
+
+def _scored(run: Run, task: Task) -> Items:
+    """Returns the scores of a run, which stand beside it from then on."""
+    place = run.path.with_name(f"{run.path.name}.items.json")
+    if place.is_file():
+        return items_from(json.loads(place.read_text()))
+    subject = open_subject(str(run.path), note=_tell)
+    found = task.run(subject, _tell)
+    subject.close()
+    place.write_text(json.dumps(items_to(found)))
+    return found
 
 
 def _preference_report(
@@ -249,18 +260,7 @@ def _preference_report(
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     seconds = [f"{run.facts['cost']['train_seconds']:.0f}" for run in runs.values()]
     lines.append("| seconds of training | " + " | ".join(seconds) + " |")
-    lines += ["", "Paired differences over the held-out pairs:", ""]
-    lines += ["| | over SFT | over shorter wins | over longer wins |", "| --- | --- | --- | --- |"]
-    metric = "accuracy"
-    for name, outcome in found.items():
-        own = outcome.items.scores[metric]
-        rivals = [
-            found["SFT"].items.scores[metric],
-            outcome.items.scores["shorter_wins"],
-            outcome.items.scores["longer_wins"],
-        ]
-        cells = [_cell(paired(own, rival)) for rival in rivals]
-        lines.append(f"| {name}, {metric} | " + " | ".join(cells) + " |")
+    lines += ["", *_rivals(found)]
     facts = runs["DPO"].facts
     costs = compare(facts["parameters"]["total"], 1_000_000)
     lines += ["", "Operations for a million tokens of prompts and answers, by formula:", ""]
@@ -274,6 +274,30 @@ def _preference_report(
     for name, run in runs.items():
         for text in run.facts.get("watch", {}).get("warnings", []):
             lines.append(f"\n{name}, watched: {text}")
+    return lines
+
+
+def _rivals(found: dict[str, Outcome]) -> list[str]:
+    """Returns accuracies less those of the SFT model and of the length baselines."""
+    lines = [
+        "Paired differences over the held-out pairs. Accuracy: which answer is more likely, which "
+        "favours the shorter one; reward accuracy: which one became more likely against the "
+        "reference, as DPO scores answers.",
+        "",
+        "| | less SFT | less shorter wins | less longer wins |",
+        "| --- | --- | --- | --- |",
+    ]
+    for name, outcome in found.items():
+        scores = outcome.items.scores
+        for metric in ("accuracy", "reward_accuracy"):
+            rivals = [
+                found["SFT"].items.scores[metric], scores["shorter_wins"], scores["longer_wins"]
+            ]  # fmt: skip
+            cells = [_cell(paired(rival, scores[metric])) for rival in rivals]
+            if name == "SFT":
+                cells[0] = ""
+            if name != "SFT" or metric == "accuracy":
+                lines.append(f"| {name}, {metric} | " + " | ".join(cells) + " |")
     return lines
 
 

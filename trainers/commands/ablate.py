@@ -1,16 +1,26 @@
-"""`datakit ablate`: what each step of a finished pipeline was worth."""
+"""`datakit ablate`: what each step of a finished pipeline was worth; where to cut by a score."""
 
 from __future__ import annotations
 
 import argparse
+import sys
+from collections.abc import Callable
+from typing import Any
 
 from datakit.cli.console import Console, command
 from datakit.errors import InputError
 from trainers.commands.flags import add_flags
-from trainers.commands.lift import WATCHED, add_study, study_options
+from trainers.commands.lift import WATCHED, add_study, shown_lift, study_options
 from trainers.sft import SFT
 
 __all__ = ["ablate"]
+
+
+def _cuts(text: str) -> list[float]:
+    try:
+        return [float(each) for each in text.split(",")]
+    except ValueError:
+        raise argparse.ArgumentTypeError(f'"{text}" is not of the form 25,50,75') from None
 
 
 def _configure(parser: argparse.ArgumentParser) -> None:
@@ -20,8 +30,26 @@ def _configure(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="STEP",
-        help="a step to leave out; may be given several times (each of them, in turn)",
+        help="a step to leave out; may be given several times (each of them, in turn). With "
+        "--sweep: the filter that cut by this score already",
     )
+    parser.add_argument("--alone", action="store_true", help="also measure each step alone")
+    parser.add_argument(
+        "--rerun",
+        action="store_true",
+        help="run the pipeline again without a step where its teacher would be asked something "
+        "else; says what that costs, and asks first",
+    )
+    parser.add_argument(
+        "--sweep", metavar="SCORE", help="instead: move a score's cutoff, against random removal"
+    )
+    parser.add_argument(
+        "--cuts",
+        type=_cuts,
+        metavar="P,P,...",
+        help="percent of the records that --sweep takes away (25,50,75)",
+    )
+    parser.add_argument("--keep", choices=["high", "low"], help="scores that --sweep leaves (high)")
     add_study(parser, page="reports/ablation.html")
     add_flags(parser, SFT, without=("steps", "epochs", "seed", *WATCHED))
 
@@ -29,19 +57,21 @@ def _configure(parser: argparse.ArgumentParser) -> None:
 @command(_configure)
 def ablate(args: argparse.Namespace, console: Console) -> int:
     """Leave each step of a finished run out, and measure what it was worth; asks nobody."""
-    if args.match != "steps":
-        raise InputError("--match: the trials of an ablation have steps alike.")
+    _check(args)
     options = study_options(args, console)
-    for name in ("examples", "tokens", "effect", "match", "fields"):
-        options.pop(name)
+    # What is rebuilt has our fields.
+    options.pop("fields")
+    if args.sweep is not None:
+        return _swept(args, console, options)
     from trainers.lift.ablating import ablate as measured
 
-    found = measured(args.pipeline, only=args.step, **options)
+    rerun = _asking(args, console) if args.rerun else None
+    found = measured(args.pipeline, only=args.step, alone=args.alone, rerun=rerun, **options)
     console.document(found.to_json())
     rows = [
         [
-            each.step,
-            f"{each.without:,}",
+            each.name,
+            f"{each.records:,}",
             f"{each.cost.thrown:,}",
             "" if each.cost.usd is None else f"${each.cost.usd:.2f}",
             each.verdict,
@@ -49,7 +79,57 @@ def ablate(args: argparse.Namespace, console: Console) -> int:
         for each in found.steps
     ]
     console.result()
-    console.table(["step", "without it", "dropped", "cost", "worth"], rows, "lrrrl")
-    if found.lift is not None:
-        console.result(f"page      {args.out}")
+    console.table(["step", "records", "dropped", "cost", "worth"], rows, "lrrrl")
+    console.result(f"page      {args.out}")
     return 0
+
+
+def _check(args: argparse.Namespace) -> None:
+    wrong = []
+    if args.match != "steps" or args.examples is not None or args.tokens is not None:
+        wrong.append("--match, --examples, --tokens: the trials of an ablation have steps alike.")
+    if args.fields:
+        wrong.append("--fields: a finished run has our fields.")
+    if args.sweep is None:
+        given = [name for name in ("cuts", "keep") if getattr(args, name) is not None]
+        wrong += [f"--{name}: belongs to --sweep SCORE." for name in given]
+    else:
+        wrong += [f"--{each}: not with --sweep." for each in ("alone", "rerun") if vars(args)[each]]
+        if len(args.step) > 1:
+            wrong.append("--step: with --sweep, one step at most is left out.")
+    if wrong:
+        raise InputError(wrong)
+
+
+def _swept(args: argparse.Namespace, console: Console, options: dict[str, Any]) -> int:
+    from trainers.lift.sweeping import sweep
+
+    found = sweep(
+        args.pipeline,
+        args.sweep,
+        cuts=args.cuts or (25, 50, 75),
+        low=args.keep == "low",
+        without=args.step[0] if args.step else None,
+        **options,
+    )
+    console.document(found.to_json())
+    shown_lift(found.lift, console, found.verdicts)
+    console.result(f"page      {args.out}")
+    return 0
+
+
+def _asking(args: argparse.Namespace, console: Console) -> Callable[[Any], bool]:
+    def asked(rerun: object) -> bool:
+        console.say(f"note      {rerun}")
+        if args.yes:
+            return True
+        if args.json or not sys.stdin.isatty():
+            console.say(
+                "note      not run again: nobody can be asked here; --yes agrees beforehand"
+            )
+            return False
+        sys.stderr.write("Run it again, and ask the teacher? [y/N] ")
+        sys.stderr.flush()
+        return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+    return asked

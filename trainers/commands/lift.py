@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from typing import Any
 
 from datakit.cli.console import Console, command
@@ -10,6 +11,7 @@ from datakit.cli.files import fields_option
 from datakit.errors import InputError
 from trainers.commands.flags import add_flags, settings_from
 from trainers.evaluate import TASKS, TaskOptions
+from trainers.running.ear import Ear
 from trainers.sft import SFT
 
 __all__ = ["WATCHED", "add_study", "lift", "shown_lift", "study_options"]
@@ -101,7 +103,7 @@ def add_study(
 
 
 def study_options(args: argparse.Namespace, console: Console) -> dict[str, Any]:
-    """Returns what `add_study` read, as arguments of `trainers.lift.lifting.lift`.
+    """Returns what `add_study` read, as `trainers.lift.terms.Terms` takes it, and match and steps.
 
     Raises:
         InputError: If a number is below 1.
@@ -118,17 +120,12 @@ def study_options(args: argparse.Namespace, console: Console) -> dict[str, Any]:
         wrong.append(f"--detect: must be a number over 0, not {args.detect}.")
     if wrong:
         raise InputError(wrong)
-    from trainers.lift.lifting import Told
-
     return {
         "task": args.task,
         "model": args.model,
         "seeds": args.seeds,
         "settings": settings_from(SFT, args, args.settings, without=("steps", "seed")),
-        "match": args.match,
         "steps": args.steps,
-        "examples": args.examples,
-        "tokens": args.tokens,
         "metric": args.metric,
         "effect": args.detect,
         "contaminated": args.contaminated,
@@ -140,7 +137,7 @@ def study_options(args: argparse.Namespace, console: Console) -> dict[str, Any]:
         "fields": args.fields,
         "seed": args.draw_seed,
         "out": args.out,
-        "told": Told(console.say, lambda text, last: console.repaint(text, last=last)),
+        "ear": Ear(console.say, lambda text, last: console.repaint(text, last=last)),
     }
 
 
@@ -150,15 +147,27 @@ def lift(args: argparse.Namespace, console: Console) -> int:
     options = study_options(args, console)
     from trainers.lift.lifting import lift as measured
 
-    found = measured(args.refs, baseline=args.baseline, controls=args.control, **options)
+    found = measured(
+        args.refs,
+        baseline=args.baseline,
+        controls=args.control,
+        match=args.match,
+        examples=args.examples,
+        tokens=args.tokens,
+        **options,
+    )
     console.document(found.to_json())
     shown_lift(found, console)
     console.result(f"page      {args.out}")
     return 0
 
 
-def shown_lift(found: Any, console: Console) -> None:  # noqa: ANN401  trainers.lift.result.Lift
-    """Prints a result: scores, differences, verdicts."""
+def shown_lift(
+    found: Any,  # noqa: ANN401  trainers.lift.result.Lift
+    console: Console,
+    verdicts: Sequence[str] = (),
+) -> None:
+    """Prints a result: scores, differences, and verdicts, its own if no others are given."""
     unit = found.unit
     sure = found.comparison.critical is not None
     ends = f"simultaneous {100 * found.comparison.confidence:.4g} %" if sure else ""
@@ -174,7 +183,7 @@ def shown_lift(found: Any, console: Console) -> None:  # noqa: ANN401  trainers.
     console.result()
     console.table(head, rows, "lrrlr")
     console.result()
-    for text in found.verdicts:
+    for text in verdicts or found.verdicts:
         console.result(text)
     for text in found.notes():
         console.result(text)

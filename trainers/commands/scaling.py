@@ -35,12 +35,10 @@ def scaling(args: argparse.Namespace, console: Console) -> int:
     if args.examples is not None or args.tokens is not None:
         raise InputError("--examples and --tokens: a trial has as many as --sizes says.")
     options = study_options(args, console)
-    for name in ("examples", "tokens", "effect"):
-        options.pop(name)
     from trainers.lift.scaling import scaling as measured
 
-    found = measured(args.ref, args.sizes, **options)
+    found = measured(args.ref, args.sizes, match=args.match, **options)
     console.document(found.to_json())
-    shown_lift(found, console)
+    shown_lift(found.lift, console, found.verdicts)
     console.result(f"page      {args.out}")
     return 0

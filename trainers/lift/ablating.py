@@ -1,35 +1,31 @@
 """What each step of a pipeline was worth: the finished run without it, trained and measured.
 
-A set that is smaller scores otherwise for its size alone. So a step that drops records is held
-against a control: what comes out without it, with as many records dropped at random, others in
-each replicate. Candidates are held fixed: nobody is asked anything (`datakit.ablation`).
+A step that drops records is held against a control of the same size (`trainers.lift.arms`).
+Candidates are held fixed and nobody is asked anything (`datakit.ablation`), unless the user agrees
+to a true rerun.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from datakit.ablation import Ablation, StepCost, open_ablation
+from datakit.ablation import Ablation, Rerun, StepCost, control_of, open_ablation
+from datakit.ablation import Variant as Rebuilt
 from datakit.errors import InputError
 from datakit.running.pipeline import Pipeline
-from trainers.evaluate import Items
-from trainers.lift.budget import Budget, Plan
-from trainers.lift.checked import Told, guarded, items_of
-from trainers.lift.estimate import Difference, compare
-from trainers.lift.judging import LOWER, judge, table_of
-from trainers.lift.kept import Kept
-from trainers.lift.lab import run
-from trainers.lift.restricted import restricted
+from trainers.lift.arms import Arm, bound, variants_of, worth_of
+from trainers.lift.budget import Budget
+from trainers.lift.carrying import carry_out
 from trainers.lift.result import Lift
-from trainers.lift.study import Study, declare
+from trainers.lift.study import declare
+from trainers.lift.terms import Terms
 from trainers.lift.variants import Variant
-from trainers.lift.worth import NEEDED, Ablated, Worth, verdict_of
-from trainers.lift.written import page_of, save, write_json
+from trainers.lift.worth import HELPLESS, NEEDED, Ablated, Worth, verdict_of
+from trainers.lift.written import page_of, save
 from trainers.quiet import quiet
-from trainers.sft import SFT
 
 __all__ = ["ablate"]
 
@@ -38,213 +34,213 @@ __all__ = ["ablate"]
 def ablate(
     pipeline: str | Path | Pipeline,
     *,
-    task: str,
-    model: str = "embedded",
-    seeds: int = 5,
-    settings: SFT | None = None,
     steps: int = 16,
     only: Sequence[str] = (),
-    workers: int | None = None,
-    store: str | Path | None = None,
-    seed: int = 0,
-    out: str | Path | None = None,
-    contaminated: str = "stop",
-    kept: Kept | None = None,
-    told: Told | None = None,
-    **more: Any,  # noqa: ANN401  what `declare` takes besides
+    alone: bool = False,
+    rerun: Callable[[Rerun], bool] | None = None,
+    **terms: Any,  # noqa: ANN401  each as `Terms` has it
 ) -> Ablated:
     """Measures what each step of a finished pipeline was worth.
 
     Args:
         pipeline: A pipeline or its file; its newest version is taken apart.
-        task: What is measured; see `trainers.evaluate`.
-        model: What is fine-tuned.
-        seeds: Replicates; a verdict needs 5.
-        settings: Of each trial.
         steps: Optimizer steps of every trial.
         only: Labels of the steps to leave out; none is every one.
-        workers: Trials at once.
-        store: The folder of versions.
-        seed: Of the draws.
-        out: The page.
-        contaminated: As for `trainers.lift.lift`.
-        kept: Where finished trials are.
-        told: Who is told what happens.
-        **more: As for `trainers.lift.lift`.
+        alone: Whether each step is also measured alone: the generators, it, and nothing else.
+        rerun: Is asked whether the pipeline is run again without a step, where that would ask
+            the teacher something new; None never does.
+        **terms: `task` and whatever else `trainers.lift.terms.Terms` takes.
 
     Raises:
         InputError: If the pipeline has not run, or its run cannot be rebuilt.
     """
-    told = told or Told()
-    ready = settings or SFT()
-    place = None if out is None else page_of(Path(out))
-    with open_ablation(pipeline, store=store) as lab:
-        told.say(f"rebuilt   {lab.ref}: all steps give its records again, and nobody was asked")
-        chosen = _chosen(only, lab)
-        arms = [_arm(lab, step, seeds) for step in chosen]
-        costs = {each.step: each for each in lab.costs()}
-        whole = Variant(lab.ref, tuple(lab.all().records), gone=tuple(lab.all().gone))
-        notes = _notes(lab, chosen, told)
-        ref = lab.ref
-    live = [each for each in arms if each.variants]
-    if not live:
-        worths = tuple(_worth(each, costs[each.step], None, None) for each in arms)
-        return Ablated(ref, worths, None, notes)
-    batch = ready.batch * ready.accumulate
-    study = declare(
-        [whole, *(variant for arm in live for variant in arm.variants)],
-        baseline=whole.name,
-        model=model,
-        task=task,
-        settings=ready,
-        budget=Budget("steps", steps, batch),
-        replicates=seeds,
-        seed=seed,
-        items=lambda text: items_of(text, more.get("options")),
-        **more,
+    held = Terms(**terms)
+    page = page_of(held.out)
+    with open_ablation(pipeline, store=held.store) as lab:
+        held.ear.say(f"rebuilt   {lab.ref}: all steps give its records again, and nobody was asked")
+        taken = _Taken.apart(lab, _chosen(only, lab), held, alone=alone, rerun=rerun)
+    arms = [each.arm for each in taken.changes if each.arm is not None]
+    found = None
+    if arms:
+        study = declare(
+            variants_of(taken.whole, arms),
+            held,
+            Budget("steps", steps, held.batch),
+            baseline=taken.whole.name,
+        )
+        found = carry_out(bound(study, arms), held, page)
+    result = Ablated(
+        taken.whole.name,
+        tuple(_worth(each, found, len(arms)) for each in taken.changes),
+        taken.funnel,
+        found,
+        taken.notes,
     )
-    study = _restricted(study, live)
-    guarded(study, contaminated, told)
-    if place is not None:
-        write_json(place, {**study.declared([seeds]), "status": "running"})
-    told.say(f"trials    {len(study.names)} variants, {seeds} replicates, {steps} steps each")
-    parts = run(study, workers=workers, kept=kept, say=told.say, progress=told.progress)
-    found = judge(study, *parts, looks=[seeds])
-    differences = _differences(study, found, live)
-    worths = tuple(
-        _worth(each, costs[each.step], found, differences.get(each.step)) for each in arms
-    )
-    result = Ablated(ref, worths, found, notes)
-    if place is not None:
-        save(found, place)
-        write_json(place, {**result.to_json(), "status": "done"})
+    if page is not None:
+        from trainers.lift.page.ablated import render
+
+        save(page, result.to_json(), render(result))
     return result
 
 
 @dataclass(frozen=True)
-class _Arm:
-    """One step's variants, and which records of the control each replicate may use."""
+class _Change:
+    """One step left out, or alone: its arm, if that changed anything."""
 
     step: str
-    without: int
+    alone: bool
+    records: int
     whole: int
-    variants: tuple[Variant, ...]
-    control: str
-    rival: str
-    against: str
-    drawn: tuple[frozenset[str], ...]
+    cost: StepCost
+    arm: Arm | None
 
 
-def _chosen(only: Sequence[str], lab: Ablation) -> tuple[str, ...]:
-    wrong = [each for each in only if each not in lab.steps]
-    if wrong:
-        raise InputError(
-            f"--step {wrong[0]}: {lab.ref} has no such step; it has {', '.join(lab.steps)}."
-        )
-    return tuple(only) or lab.steps
+@dataclass(frozen=True)
+class _Taken:
+    """A pipeline taken apart."""
 
+    whole: Variant
+    changes: tuple[_Change, ...]
+    funnel: tuple[tuple[str, int], ...]
+    notes: tuple[str, ...]
 
-def _arm(lab: Ablation, step: str, replicates: int) -> _Arm:
-    left, every = lab.without(step), lab.all()
-    name = f"without {step}"
-    if not left.changed or not left.records:
-        return _Arm(step, len(left), len(every), (), "", "", "", ())
-    without = Variant(name, tuple(left.records), gone=tuple(left.gone))
-    control = f"random instead of {step}"
-    drawn = tuple(
-        frozenset(each.id for each in lab.control(step, seed=k).records) for k in range(replicates)
-    )
-    larger = left if len(left) >= len(every) else every
-    words = "records dropped at random instead" if larger is left else "a random part of the whole"
-    made = Variant(control, tuple(larger.records), words, tuple(larger.gone))
-    # Where fewer come out without it, it is the absence that is held against a part of the whole.
-    rival = lab.ref if larger is left else name
-    return _Arm(step, len(left), len(every), (without, made), control, rival, words, drawn)
-
-
-def _restricted(study: Study, arms: Sequence[_Arm]) -> Study:
-    plans: dict[str, Sequence[Plan]] = dict(study.plans)
-    for arm in arms:
-        records = study.variants[arm.control].variant.records
-        plans[arm.control] = [
-            restricted(
-                study,
-                arm.control,
-                [at for at, each in enumerate(records) if each.id in drawn],
-                replicate,
+    @classmethod
+    def apart(
+        cls,
+        lab: Ablation,
+        chosen: Sequence[str],
+        terms: Terms,
+        *,
+        alone: bool,
+        rerun: Callable[[Rerun], bool] | None,
+    ) -> _Taken:
+        every = lab.all()
+        costs = {each.step: each for each in lab.costs()}
+        notes = list(every.notes)
+        changes = []
+        for step in chosen:
+            left = lab.without(step)
+            if left.held:
+                left, note = _again(lab, step, left, rerun, terms)
+                notes.append(note)
+            changes.append(_left_out(lab, step, left, costs[step], terms.seeds))
+        if alone:
+            filters = (each for each in chosen if each not in lab.generators)
+            changes += [_alone(lab, step, costs[step], terms.seeds) for step in filters]
+        if any(lab.without(step).held for step in chosen):
+            notes.insert(
+                0,
+                "Candidates are held fixed: those that the run made with all steps in place. "
+                "Without a step, its generators would have been shown other examples.",
             )
-            for replicate, drawn in enumerate(arm.drawn)
-        ]
-    return replace(study, plans=plans)
+        for each in notes:
+            terms.ear.say(f"note      {each}")
+        return cls(_variant(lab.ref, every), tuple(changes), tuple(_funnel(every)), tuple(notes))
 
 
-def _notes(lab: Ablation, steps: Sequence[str], told: Told) -> tuple[str, ...]:
-    notes = list(lab.all().notes)
-    held = [step for step in steps if lab.without(step).held]
-    if held:
-        notes.append(
-            "Candidates are held fixed: those that the run made with all steps in place. Without a "
-            "step, its generators would have been shown other examples."
-        )
-    notes += [_rerun(lab, step) for step in held]
-    for each in notes:
-        told.say(f"note      {each}")
-    return tuple(notes)
+def _chosen(only: Sequence[str], lab: Ablation) -> Sequence[str]:
+    for step in only:
+        if step not in lab.steps:
+            raise InputError(
+                f"--step {step}: {lab.ref} has no such step; it has {', '.join(lab.steps)}."
+            )
+    return [each for each in lab.steps if each in only or not only]
 
 
-def _rerun(lab: Ablation, step: str) -> str:
+def _variant(name: str, it: Rebuilt, control: str = "") -> Variant:
+    return Variant(name, it.records, control, it.gone)
+
+
+def _funnel(every: Rebuilt) -> Iterator[tuple[str, int]]:
+    """Yields what there was at first, and what each step added or took away, in records."""
+    yield "at first", int(every.funnel[0]["in"])
+    for row in every.funnel:
+        yield str(row["step"]), int(row["kept"]) - int(row["in"])
+
+
+def _again(
+    lab: Ablation,
+    step: str,
+    left: Rebuilt,
+    rerun: Callable[[Rerun], bool] | None,
+    terms: Terms,
+) -> tuple[Rebuilt, str]:
+    """Runs the pipeline again without a step, if the user agrees to what that costs."""
     try:
-        return f"A true rerun without {step}: {lab.rerun(step)}"
+        asked = lab.rerun(step)
     except InputError as error:
-        return f"There is no true rerun without {step}: {error}"
+        return left, f"There is no true rerun without {step}: {error}"
+    if asked.records is not None and asked.free:
+        return replace(left, records=asked.records, held=False), f"True rerun: {asked}"
+    if rerun is None or not rerun(asked):
+        return left, f"A true rerun without {step}: {asked}"
+    from datakit.api import run
+
+    lab.carry(asked)
+    version = run(asked.pipeline, store=terms.store)
+    records = tuple(version.records())
+    return replace(left, records=records, held=False), f"{version.ref} is a true rerun: {asked}"
 
 
-def _differences(
-    study: Study, found: Lift, arms: Sequence[_Arm]
-) -> Mapping[str, tuple[Difference, Difference]]:
-    """Holds each step against its control: as many comparisons as steps, by Bonferroni."""
-    level = 1 - 0.05 / len(arms)
-    differences = {}
-    for arm in arms:
-        # With the step, over without it.
-        sides = (
-            (study.baseline, arm.control)
-            if arm.rival == study.baseline
-            else (arm.control, arm.rival)
-        )
-        differences[arm.step] = (
-            _difference(found, *sides, level, len(arms)),
-            _difference(found, study.baseline, f"without {arm.step}", level, len(arms)),
-        )
-    return differences
+def _left_out(lab: Ablation, step: str, left: Rebuilt, cost: StepCost, seeds: int) -> _Change:
+    every = lab.all()
+    change = _Change(step, False, len(left), len(every), cost, None)
+    if not left.changed or not left.records:
+        return change
+    name = f"without {step}"
+    sizes = (len(left), len(every))
+    small, large = (every, left) if len(left) >= len(every) else (left, every)
+    control = f"random instead of {step}"
+    drawn = _draws(large, small, seeds)
+    without, rival = _variant(name, left), Variant(control, large.records, "", large.gone)
+    if large is left:
+        words = "records dropped at random instead"
+        # With the step, over as many records of what comes out without it.
+        arm = Arm(lab.ref, control, control, (without, replace(rival, control=words)), drawn, words)
+    else:
+        words = "a random part of the whole"
+        # What comes out without it is smaller: so is the whole that it is held against.
+        arm = Arm(control, name, control, (without, replace(rival, control=words)), drawn, words)
+    return replace(change, records=sizes[0], arm=arm)
 
 
-def _difference(found: Lift, one: str, other: str, level: float, family: int) -> Difference:
-    items: Items = found.untrained
-    it = compare(
-        {name: table_of(found.trials, name, found.metric) for name in (other, one)},
-        weights=items.weights.get(found.metric),
-        confidence=level,
-        lower_is_better=found.metric in LOWER,
-    ).difference(one, other)
-    return replace(it, p=None if it.p is None else min(1.0, it.p * family))
+def _alone(lab: Ablation, step: str, cost: StepCost, seeds: int) -> _Change:
+    bare, own = lab.bare(), lab.only(step)
+    change = _Change(step, True, len(own), len(bare), cost, None)
+    if own.sha256 == bare.sha256 or not own.records:
+        return change
+    control, words = f"random instead of {step} alone", "records dropped at random instead"
+    drawn = _draws(bare, own, seeds)
+    alone = _variant(f"{step} alone", own)
+    rival = Variant(control, bare.records, words, bare.gone)
+    return replace(change, arm=Arm(alone.name, control, control, (alone, rival), drawn, words))
 
 
-def _worth(
-    arm: _Arm,
-    cost: StepCost,
-    found: Lift | None,
-    differences: tuple[Difference, Difference] | None,
-) -> Worth:
-    worth, raw = differences or (None, None)
+def _draws(large: Rebuilt, small: Rebuilt, seeds: int) -> tuple[frozenset[str], ...]:
+    return tuple(
+        frozenset(each.id for each in control_of(large, small, seed).records)
+        for seed in range(seeds)
+    )
+
+
+def _worth(change: _Change, found: Lift | None, family: int) -> Worth:
+    arm = change.arm
+    worth = raw = None
+    if arm is not None and found is not None:
+        worth = worth_of(found, arm.one, arm.other, family)
+        if not change.alone:
+            raw = worth_of(found, found.baseline, f"without {change.step}", family)
+    none = HELPLESS if change.alone else NEEDED
+    verdict = verdict_of(worth, found, change.cost)
     return Worth(
-        step=arm.step,
-        without=arm.without,
-        whole=arm.whole,
-        changed=bool(arm.variants) or not arm.without,
-        against=arm.against,
+        step=change.step,
+        alone=change.alone,
+        records=change.records,
+        whole=change.whole,
+        changed=arm is not None or not change.records,
+        against="" if arm is None else arm.words,
         worth=worth,
         raw=raw,
-        cost=cost,
-        verdict=verdict_of(worth, found, cost) if arm.without else NEEDED,
+        cost=change.cost,
+        verdict=verdict if change.records else none,
     )

@@ -13,6 +13,7 @@ from trainers.lift.ended import Ended
 from trainers.lift.kept import Kept, trial_key
 from trainers.lift.result import Trial
 from trainers.lift.study import Study
+from trainers.running.ear import Ear
 
 __all__ = ["duration", "places", "run"]
 
@@ -22,8 +23,7 @@ def run(
     *,
     workers: int | None = None,
     kept: Kept | None = None,
-    say: Callable[[str], None] = lambda text: None,
-    progress: Callable[[str, bool], None] = lambda text, last: None,
+    ear: Ear | None = None,
 ) -> tuple[Items, Items | None, tuple[Trial, ...]]:
     """Does the trials of a study that are not done yet.
 
@@ -31,8 +31,7 @@ def run(
         study: What was declared.
         workers: Trials at once; None is one for each GPU, or as the cores and the memory allow.
         kept: Where finished trials are.
-        say: Is told a line of words.
-        progress: A line that replaces the one before, and whether it is the last.
+        ear: Who is told what happens.
 
     Returns:
         The untrained model's items, those on the general set, and the trials.
@@ -40,14 +39,14 @@ def run(
     Raises:
         InputError: If a trial cannot be done; those that are done are kept.
     """
-    shelf = kept or Kept()
+    shelf, ear = kept or Kept(), ear or Ear()
     works = dict(_works(study))
     found = {key: each for key in works if (each := shelf.get(key)) is not None}
     cached = frozenset(found)
     missing = [key for key in works if key not in found]
     if found:
-        say(f"{len(found):,} of {len(works):,} trials are done already")
-    clock = _Clock(len(missing), progress)
+        ear.say(f"{len(found):,} of {len(works):,} trials are done already")
+    clock = _Clock(len(missing), ear.progress)
     if missing:
         crew = Crew(
             study.model,

@@ -1,4 +1,4 @@
-"""Variants as rows to train on, through the gate."""
+"""Variants as rows to train on, through the gate; and what they are tested on."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 from datakit.errors import InputError
 from datakit.record import Record
+from trainers.evaluate import TASKS, TaskOptions
 from trainers.examples import Chat, Refused, chats
 from trainers.gate import check_chats
 from trainers.gate_counts import Gate
@@ -16,7 +17,7 @@ from trainers.lift.variants import Variant
 from trainers.settings import Settings
 from trainers.tokens import Encoded
 
-__all__ = ["Rows", "rows_of"]
+__all__ = ["Rows", "items_of", "rows_of"]
 
 
 @dataclass(frozen=True)
@@ -80,3 +81,18 @@ def _names(records: Sequence[Record]) -> list[str]:
     names = [record.id or f"record {at}" for at, record in enumerate(records, 1)]
     many = {name for name, count in Counter(names).items() if count > 1}
     return [f"{n} ({at})" if n in many else n for at, n in enumerate(names, 1)]
+
+
+def items_of(task: str, options: TaskOptions | None) -> list[Record] | None:
+    """Returns a task's items as records, if it has a file of such."""
+    from trainers.evaluate.reading import task_records
+
+    name, _, argument = task.partition(":")
+    kind = TASKS.get(name)
+    if kind is None or "FILE" not in kind.argument or not argument:
+        return None
+    try:
+        return list(task_records(argument, options or TaskOptions(), "chat"))
+    except InputError:
+        # What has another shape, as multiple choice, is read by its task alone.
+        return None

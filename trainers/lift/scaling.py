@@ -8,28 +8,25 @@ same steps, so that a small one repeats its records (`match="steps"`), or each r
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from datakit.errors import InputError
+from trainers.lift.arms import worth_of
 from trainers.lift.budget import Budget, Plan
-from trainers.lift.checked import Told, guarded, items_of
+from trainers.lift.carrying import carry_out
 from trainers.lift.draws import circle
-from trainers.lift.judging import judge
-from trainers.lift.kept import Kept
-from trainers.lift.lab import run
-from trainers.lift.power import level
+from trainers.lift.estimate import Difference
 from trainers.lift.restricted import restricted
-from trainers.lift.result import Lift
+from trainers.lift.result import Lift, difference_json
 from trainers.lift.study import Study, declare
+from trainers.lift.terms import Terms
 from trainers.lift.variants import Variant, open_variant
-from trainers.lift.written import looks_of, page_of, save, write_json
+from trainers.lift.written import page_of, save
 from trainers.quiet import quiet
-from trainers.sft import SFT
 
-__all__ = ["name_of", "scaling"]
+__all__ = ["Scaled", "name_of", "scaling"]
 
 _OF_VARIANTS = ("same", "shared", "draws", "budget")
 
@@ -39,85 +36,92 @@ def name_of(size: int) -> str:
     return f"{size:,} records" if size != 1 else "1 record"
 
 
+@dataclass(frozen=True)
+class Scaled:
+    """Lift against size.
+
+    Args:
+        ref: The dataset.
+        sizes: Records, from few to many.
+        gains: For each size but the first, how much better than the one before it; a family of
+            their own, by Bonferroni.
+        lift: The study; the smallest size is its baseline.
+    """
+
+    ref: str
+    sizes: tuple[int, ...]
+    gains: tuple[Difference, ...]
+    lift: Lift
+
+    @property
+    def verdicts(self) -> tuple[str, ...]:
+        """Whether the last records paid, then the same for those before, in words."""
+        stopped = [each.text for each in self.lift.guards if each.level == "stop"]
+        if stopped or not self.lift.comparison.enough:
+            return tuple(stopped or self.lift.verdicts)
+        return tuple(map(self._verdict, reversed(self.gains)))
+
+    def _verdict(self, gain: Difference) -> str:
+        unit = self.lift.unit
+        steps = f"From {gain.over} to {gain.variant.split()[0]}"
+        if not gain.clear:
+            return f"{steps}: no gain seen ({unit.signed(gain.value)} {unit.ends(gain)})."
+        word = "better" if (gain.value < 0) == self.lift.lower_is_better else "worse"
+        return f"{steps}: {word} by {unit.amount(gain.value)} {unit.ends(gain)}."
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns all of it as JSON values."""
+        return {
+            **self.lift.to_json(),
+            "ref": self.ref,
+            "sizes": list(self.sizes),
+            "gains": [difference_json(each) for each in self.gains],
+            "verdicts": list(self.verdicts),
+            "verdict": self.verdicts[0],
+        }
+
+
 @quiet()
 def scaling(
     data: str | Variant,
     sizes: Sequence[int],
     *,
-    task: str,
-    model: str = "embedded",
-    seeds: int = 5,
-    settings: SFT | None = None,
     match: str = "steps",
     steps: int | None = None,
-    workers: int | None = None,
-    store: str | Path | None = None,
-    fields: Mapping[str, str] | None = None,
-    seed: int = 0,
-    out: str | Path | None = None,
-    contaminated: str = "stop",
-    kept: Kept | None = None,
-    told: Told | None = None,
-    **more: Any,  # noqa: ANN401  what `declare` takes besides
-) -> Lift:
+    **terms: Any,  # noqa: ANN401  each as `Terms` has it
+) -> Scaled:
     """Fine-tunes a model on more and more records of one dataset.
 
     Args:
         data: The dataset.
         sizes: How many records; two at least.
-        task: What is measured; see `trainers.evaluate`.
-        model: What is fine-tuned.
-        seeds: Replicates.
-        settings: Of each trial.
         match: `steps` or `examples`.
         steps: Optimizer steps of every trial; None takes each record of the largest size once.
-        workers: Trials at once.
-        store: The folder of versions.
-        fields: Our fields to the file's.
-        seed: Of the draws.
-        out: The page.
-        contaminated: As for `trainers.lift.lift`.
-        kept: Where finished trials are.
-        told: Who is told what happens.
-        **more: As for `trainers.lift.lift`.
-
-    Returns:
-        The smallest size is the baseline.
+        **terms: `task` and whatever else `trainers.lift.terms.Terms` takes.
 
     Raises:
         InputError: If a size is more than there is.
     """
-    told = told or Told()
-    ready = settings or SFT()
-    whole = open_variant(data, store=store, fields=fields) if isinstance(data, str) else data
-    wanted = _sizes(sizes, whole)
-    batch = ready.batch * ready.accumulate
+    held = Terms(**terms)
+    page = page_of(held.out)
     if match not in ("steps", "examples"):
         raise InputError(f"--match {match}: sizes have steps or examples alike, not tokens.")
-    budget = Budget("steps", steps or math.ceil(wanted[-1] / batch), batch)
-    place = None if out is None else page_of(Path(out))
-    study = declare(
-        [replace(whole, name=name_of(size)) for size in wanted],
-        baseline=name_of(wanted[0]),
-        model=model,
-        task=task,
-        settings=ready,
-        budget=budget,
-        replicates=seeds,
-        seed=seed,
-        items=lambda text: items_of(text, more.get("options")),
-        **more,
+    whole = (
+        open_variant(data, store=held.store, fields=held.fields) if isinstance(data, str) else data
     )
-    study = _cut(study, wanted, once=match == "examples")
-    guarded(study, contaminated, told)
-    looks = looks_of(study, place)
-    if place is not None:
-        write_json(place, {**study.declared(looks), "status": "running"})
-    parts = run(study, workers=workers, kept=kept, say=told.say, progress=told.progress)
-    found = judge(study, *parts, confidence=level(len(looks)), looks=looks)
-    if place is not None:
-        save(found, place)
-    return found
+    wanted = _sizes(sizes, whole)
+    names = [name_of(size) for size in wanted]
+    budget = Budget("steps", steps or math.ceil(wanted[-1] / held.batch), held.batch)
+    study = declare([replace(whole, name=name) for name in names], held, budget, baseline=names[0])
+    found = carry_out(_cut(study, wanted, once=match == "examples"), held, page)
+    pairs = zip(names[1:], names, strict=False)
+    gains = tuple(worth_of(found, one, other, len(names) - 1) for one, other in pairs)
+    result = Scaled(whole.name, tuple(wanted), gains, found)
+    if page is not None:
+        from trainers.lift.page.scaled import render
+
+        save(page, result.to_json(), render(result))
+    return result
 
 
 def _sizes(sizes: Sequence[int], whole: Variant) -> list[int]:

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any
 
 from datakit.errors import InputError
-from datakit.record import Record, digest
+from datakit.record import digest
 from trainers import models
-from trainers.evaluate import Task, TaskOptions, parse_task
+from trainers.evaluate import Task, parse_task
 from trainers.evaluate.general import general_tasks
 from trainers.lift.bench import Work
 from trainers.lift.budget import Budget, Plan, plan, sentence
 from trainers.lift.draws import places
 from trainers.lift.guards import Guard, guards
-from trainers.lift.reading import Rows, rows_of
+from trainers.lift.reading import Rows, items_of, rows_of
+from trainers.lift.terms import Terms
 from trainers.lift.variants import Variant
-from trainers.models import resolve
+from trainers.models import ModelRef, resolve
 from trainers.running.run import now
 from trainers.sft import SFT
 from trainers.tokens import set_template, stop_ids
@@ -149,82 +150,72 @@ class Study:
         }
 
 
-def declare(
-    variants: Sequence[Variant],
-    *,
-    baseline: str,
-    model: str,
-    task: str,
-    settings: SFT,
-    budget: Budget,
-    replicates: int,
-    seed: int = 0,
-    general: bool = True,
-    options: TaskOptions | None = None,
-    metric: str | None = None,
-    device: str = "auto",
-    items: Callable[[str], Sequence[Record] | None] = lambda task: None,
-) -> Study:
+def declare(variants: Sequence[Variant], terms: Terms, budget: Budget, *, baseline: str) -> Study:
     """Opens all that a study needs, and looks at it; nothing is trained yet.
 
     Args:
         variants: All of them, the baseline too.
-        baseline: Its name.
-        model: What is fine-tuned.
-        task: What it is measured by.
-        settings: Of each trial, all but steps and seed.
+        terms: What holds for all of them.
         budget: What each trial may spend.
-        replicates: How many.
-        seed: Of the draws.
-        general: Whether the general set is measured too.
-        options: Of the task.
-        metric: What the verdicts are about.
-        device: `auto`, `cpu` or `cuda`.
-        items: Gives a task's items as records, where they can be had.
+        baseline: The variant that the others are held against.
 
     Raises:
         InputError: If something is not there, is wrong, or would be lost unsaid.
     """
     names = [each.name for each in variants]
-    if len(set(names)) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
+    if twice := next((name for name in names if names.count(name) > 1), None):
         raise InputError(f"{twice}: is given twice.")
     ordered = sorted(variants, key=lambda each: each.name != baseline)
-    place = models.default_device() if device == "auto" else device
-    ref = resolve(model)
-    first = parse_task(task, options)
-    extra = general_tasks()[:1] if general else ()
-    tokenizer = models.load_tokenizer(ref)
-    set_template(tokenizer, settings.template)
-    config = models.load_config(ref)
-    stops = stop_ids(tokenizer, config, models.load_generation_config(ref))
-    rows = {each.name: rows_of(each, tokenizer, stops, settings) for each in ordered}
+    first = parse_task(terms.task, terms.options)
+    base = _base(terms)
+    rows = {
+        each.name: rows_of(each, base.tokenizer, base.stops, terms.settings) for each in ordered
+    }
+    where = {name: places(each.variant.records, terms.seed) for name, each in rows.items()}
     lengths = {name: each.lengths for name, each in rows.items()}
-    where = {name: places(each.variant.records, seed) for name, each in rows.items()}
-    plans = plan(budget, lengths, where, replicates, baseline=baseline)
-    found = guards(
-        [each.variant for each in rows.values()],
-        items(task),
-        plans,
-        budget,
-        tested=len(first),
-    )
+    plans = plan(budget, lengths, where, terms.seeds, baseline=baseline)
     return Study(
         variants=rows,
         baseline=baseline,
-        model=model,
-        task=task,
-        tasks=(first, *extra),
-        settings=replace(settings, steps=0, seed=0),
+        model=terms.model,
+        task=terms.task,
+        tasks=(first, *(general_tasks()[:1] if terms.general else ())),
+        settings=replace(terms.settings, steps=0, seed=0),
         budget=budget,
         plans=plans,
         places=where,
-        replicates=replicates,
-        seed=seed,
-        guards=tuple(found),
-        metric=metric,
-        device=place,
-        fingerprint=models.fingerprint(ref),
-        template=str(tokenizer.chat_template),
-        config=config,
+        replicates=terms.seeds,
+        seed=terms.seed,
+        guards=tuple(
+            guards(
+                [each.variant for each in rows.values()],
+                items_of(terms.task, terms.options),
+                plans,
+                budget,
+                tested=len(first),
+            )
+        ),
+        metric=terms.metric,
+        device=models.default_device() if terms.device == "auto" else terms.device,
+        fingerprint=models.fingerprint(base.ref),
+        template=str(base.tokenizer.chat_template),
+        config=base.config,
     )
+
+
+@dataclass(frozen=True)
+class _Base:
+    ref: ModelRef
+    tokenizer: Any
+    config: Any
+    stops: frozenset[int]
+
+
+def _base(terms: Terms) -> _Base:
+    """Opens what is known of a model without its weights."""
+    ref = resolve(terms.model)
+    tokenizer = models.load_tokenizer(ref)
+    set_template(tokenizer, terms.settings.template)
+    config = models.load_config(ref)
+    stops = stop_ids(tokenizer, config, models.load_generation_config(ref))
+    return _Base(ref, tokenizer, config, stops)

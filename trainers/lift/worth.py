@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from datakit.ablation import StepCost
-from trainers.lift.estimate import Difference
+from trainers.lift.estimate import ENOUGH, Difference
 from trainers.lift.result import Lift, difference_json
 
-__all__ = ["NEEDED", "Ablated", "Worth", "verdict_of"]
+__all__ = ["HELPLESS", "NEEDED", "Ablated", "Worth", "verdict_of"]
 
 NEEDED = "Cannot be left out: no record comes out without it."
+HELPLESS = "Keeps nothing alone: it needs what another step measures."
 
 
 @dataclass(frozen=True)
@@ -20,9 +21,10 @@ class Worth:
 
     Args:
         step: Its label.
-        without: How many records come out without it.
-        whole: How many come out with all steps.
-        changed: Whether its absence changes the records; if not, nothing was trained for it.
+        alone: Whether it was measured alone with the generators, and not left out.
+        records: How many records come out then.
+        whole: How many come out with all steps; of a step alone, with the generators only.
+        changed: Whether that changes the records; if not, nothing was trained for it.
         against: What it is held against, in words.
         worth: How much better the model is with the step than with the control; None if nothing
             changed.
@@ -32,7 +34,8 @@ class Worth:
     """
 
     step: str
-    without: int
+    alone: bool
+    records: int
     whole: int
     changed: bool
     against: str
@@ -41,11 +44,17 @@ class Worth:
     cost: StepCost
     verdict: str
 
+    @property
+    def name(self) -> str:
+        """The step, as tables show it."""
+        return f"{self.step} alone" if self.alone else self.step
+
     def to_json(self) -> dict[str, Any]:
         """Returns it as JSON values."""
         return {
             "step": self.step,
-            "records": {"without": self.without, "whole": self.whole},
+            "alone": self.alone,
+            "records": {"then": self.records, "whole": self.whole},
             "changed": self.changed,
             "against": self.against or None,
             "worth": None if self.worth is None else difference_json(self.worth),
@@ -61,13 +70,15 @@ class Ablated:
 
     Args:
         ref: The version that was taken apart.
-        steps: Its steps, in order.
+        steps: Its steps in order, left out one by one; then each alone, where that was asked for.
+        funnel: How many records there were at first, and what each step added or took away.
         lift: The study; None if no step changed anything.
         notes: What holds for all of it, in sentences.
     """
 
     ref: str
     steps: tuple[Worth, ...]
+    funnel: tuple[tuple[str, int], ...]
     lift: Lift | None
     notes: tuple[str, ...]
 
@@ -75,19 +86,30 @@ class Ablated:
         """Returns all of it as JSON values."""
         study = {} if self.lift is None else self.lift.to_json()
         return {
+            **study,
             "ref": self.ref,
             "steps": [each.to_json() for each in self.steps],
+            "funnel": [{"step": step, "change": change} for step, change in self.funnel],
             "notes": list(self.notes),
-            "study": study,
+            "verdicts": [f"{each.name}: {each.verdict}" for each in self.steps],
         }
 
 
 def verdict_of(worth: Difference | None, found: Lift | None, cost: StepCost) -> str:
-    """Says what a step was worth; nothing from a point estimate."""
+    """Says what a step was worth; nothing from a point estimate.
+
+    Args:
+        worth: The difference from its control; None if it changed nothing.
+        found: The study.
+        cost: What the step cost.
+    """
     if worth is None or found is None:
-        return "Changed nothing here: the records are the same without it."
+        return "Changed nothing here: the records are the same."
+    stopped = [each.text for each in found.guards if each.level == "stop"]
+    if stopped:
+        return "No verdict: test items stand in the records."
     if not found.comparison.enough:
-        return "No verdict: 5 replicates are needed."
+        return f"No verdict: {ENOUGH} replicates are needed."
     unit = found.unit
     better = (worth.value < 0) == found.lower_is_better
     size = f"{unit.amount(worth.value)} {unit.ends(worth)}"
@@ -95,9 +117,13 @@ def verdict_of(worth: Difference | None, found: Lift | None, cost: StepCost) -> 
         spent = f" It cost ${cost.usd:.2f}." if cost.usd else ""
         return f"No worth seen ({unit.signed(worth.value)} {unit.ends(worth)}).{spent}"
     if not better:
-        return f"Hurt: {size} worse than dropping as many at random."
-    price = ""
-    if cost.usd:
-        points = abs(worth.value) * (100 if unit.share else 1)
-        price = f" ${float(cost.usd) / points:.2f} for each {'point' if unit.share else 'unit'}."
-    return f"Paid: {size} better than dropping as many at random.{price}"
+        return f"Hurt: {size} worse than its control."
+    return f"Paid: {size} better than its control.{_price(worth, found, cost)}"
+
+
+def _price(worth: Difference, found: Lift, cost: StepCost) -> str:
+    if not cost.usd:
+        return ""
+    points = abs(worth.value) * (100 if found.unit.share else 1)
+    unit = "point" if found.unit.share else found.unit.amount(1.0).partition(" ")[2] or "unit"
+    return f" ${float(cost.usd) / points:.2f} for each {unit}."

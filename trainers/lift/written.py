@@ -9,18 +9,20 @@ from pathlib import Path
 from typing import Any
 
 from datakit.errors import InputError
-from trainers.lift.result import Lift
 from trainers.lift.study import Study
 
 __all__ = ["looks_of", "page_of", "save", "write_json"]
 
 
-def page_of(path: Path) -> Path:
-    """Returns where the page will be, its folder made.
+def page_of(out: str | Path | None) -> Path | None:
+    """Returns where the page will be, its folder made; None if there will be none.
 
     Raises:
         InputError: If it cannot be there.
     """
+    if out is None:
+        return None
+    path = Path(out)
     if path.suffix != ".html":
         raise InputError(f"-o {path}: name an .html file; its .json is written beside it.")
     if path.is_dir():
@@ -34,15 +36,15 @@ def page_of(path: Path) -> Path:
     return path
 
 
-def looks_of(study: Study, place: Path | None) -> list[int]:
+def looks_of(study: Study, page: Path | None) -> list[int]:
     """Returns the replicates at each look so far, this one the last.
 
     The same study with more replicates, after a look at fewer, is another look.
     """
     before: list[int] = []
-    if place is not None:
+    if page is not None:
         try:
-            value = json.loads(place.with_suffix(".json").read_text("utf-8"))
+            value = json.loads(page.with_suffix(".json").read_text("utf-8"))
             if value["identity"] == study.identity() and value["status"] == "done":
                 before = [int(each) for each in value["declared"]["looks"]]
         except (OSError, ValueError, KeyError, TypeError):
@@ -50,26 +52,29 @@ def looks_of(study: Study, place: Path | None) -> list[int]:
     return [*(each for each in before if each < study.replicates), study.replicates]
 
 
-def save(found: Lift, place: Path) -> None:
-    """Writes the page and its JSON.
+def save(page: Path, value: Mapping[str, Any], text: str) -> None:
+    """Writes a finished study.
+
+    Args:
+        page: Where the page will be.
+        value: Of the JSON file beside it.
+        text: The page.
 
     Raises:
         InputError: If it cannot be written.
     """
-    from trainers.lift.page.page import render
-
-    write_json(place, {**found.to_json(), "status": "done"})
-    _replace(place, render(found))
+    write_json(page, {**value, "status": "done"})
+    _replace(page, text)
 
 
-def write_json(place: Path, value: Mapping[str, Any]) -> None:
+def write_json(page: Path, value: Mapping[str, Any]) -> None:
     """Writes the JSON file that stands beside a page.
 
     Raises:
         InputError: If it cannot be written.
     """
     text = json.dumps(value, indent=1, ensure_ascii=False, default=str) + "\n"
-    _replace(place.with_suffix(".json"), text)
+    _replace(page.with_suffix(".json"), text)
 
 
 def _replace(path: Path, text: str) -> None:

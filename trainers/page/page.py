@@ -5,14 +5,11 @@ It has the look of the reports, and holds nothing that runs. What it shows is in
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Mapping
-from functools import cache
-from importlib.resources import files
 from typing import Any
 
 from datakit.report.charts import bar_line
+from datakit.report.document import contents, document
 from datakit.report.markup import Child, Markup, el, quote
 from trainers.page import chapters
 from trainers.page.charts import Series, Size, figures_of, line_chart, smooth
@@ -29,6 +26,7 @@ _CHAPTERS = {
     "settings": "Settings",
     "provenance": "Where it came from",
 }
+_STYLES = ("datakit.report/style.css", "trainers.page/page.css")
 _LOSS = Size(660, 250)
 
 
@@ -39,17 +37,12 @@ def render(facts: Mapping[str, Any]) -> str:
         facts: What run.json has; of a run that goes on or failed, what is there by then.
     """
     told = Told(facts)
-    style = _style()
     example = chapters.example(told)
     shown = [id for id in _CHAPTERS if id != "example" or example is not None]
     body = el(
         "body",
         _overview(told),
-        el(
-            "nav",
-            el("ul", [el("li", el("a", _CHAPTERS[id], href=f"#{id}")) for id in shown]),
-            aria_label="Chapters",
-        ),
+        contents({id: _CHAPTERS[id] for id in shown}),
         el(
             "main",
             curves(told),
@@ -60,31 +53,8 @@ def render(facts: Mapping[str, Any]) -> str:
         ),
         el("footer", el("p", "Written by datakit from run.json.")),
     )
-    page = el("html", _head(told, style), body, lang="en")
-    return f"<!doctype html>\n{page.html}\n"
-
-
-def _head(told: Told, style: str) -> Markup:
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
     model = str(told.model.get("given") or "a model")[:80]
-    return el(
-        "head",
-        el("meta", charset="utf-8"),
-        el("meta", http_equiv="Content-Security-Policy", content=policy),
-        el("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        el("meta", name="color-scheme", content="light dark"),
-        el("meta", name="referrer", content="no-referrer"),
-        el("meta", name="generator", content="datakit"),
-        el("title", f"{told.method} of {model}: training"),
-        el("style", Markup(style)),
-    )
-
-
-@cache
-def _style() -> str:
-    places = (("datakit.report", "style.css"), ("trainers.page", "page.css"))
-    return "".join(files(package).joinpath(name).read_text("utf-8") for package, name in places)
+    return document(f"{told.method} of {model}: training", body, styles=_STYLES)
 
 
 def _overview(told: Told) -> Markup:

@@ -15,6 +15,8 @@ from tests.trainers.lift.test_lifting import ends
 from tests.trainers.lift.tiny import SETTINGS
 from trainers.lift.ablating import ablate
 from trainers.lift.kept import Kept
+from trainers.lift.page.ablated import render
+from trainers.lift.worth import HELPLESS
 
 STEPS = (SelfInstruct(per_request=3), Chars(), Length(min_chars=1), Exact(), Where("chars < 90"))
 NAMES = ("generate.self_instruct", "test.chars", "filter.length", "dedup.exact", "filter.where")
@@ -61,7 +63,7 @@ def test_a_step_that_changed_nothing_is_not_trained_for(found):
 def test_a_step_that_drops_is_held_against_as_many_dropped_at_random(found):
     worth = {each.step: each for each in found.steps}["filter.where"]
     assert worth.changed
-    assert worth.without > worth.whole
+    assert worth.records > worth.whole
     assert worth.against == "records dropped at random instead"
     assert worth.worth.variant == found.ref
     assert worth.worth.over == "random instead of filter.where"
@@ -71,7 +73,7 @@ def test_a_step_that_drops_is_held_against_as_many_dropped_at_random(found):
 
 def test_a_generator_is_held_against_a_part_of_the_whole(found):
     worth = {each.step: each for each in found.steps}["generate.self_instruct"]
-    assert worth.without == 8 < worth.whole
+    assert worth.records == 8 < worth.whole
     assert (worth.worth.variant, worth.worth.over) == (
         "random instead of generate.self_instruct",
         "without generate.self_instruct",
@@ -95,3 +97,64 @@ def test_the_control_has_as_many_records_as_the_whole(run, tmp_path, tiny_model_
 def test_an_unknown_step_is_named(run, tmp_path, tiny_model_dir):
     with pytest.raises(InputError, match=r"--step filter.lenght: .* it has generate.self_instruct"):
         measured(run, tmp_path, tiny_model_dir, only=["filter.lenght"])
+
+
+def test_a_step_alone_is_held_against_as_many_dropped_at_random(tmp_path, tiny_model_dir):
+    asked, _ = finished(tmp_path, SelfInstruct(per_request=3), Length(max_chars=89), target=20)
+    both = measured((asked, tmp_path), tmp_path, tiny_model_dir, alone=True, seeds=1)
+    # Of a generator alone, all that is left is what it made: there is nothing to measure.
+    assert [each.name for each in both.steps] == [
+        "generate.self_instruct", "filter.length", "filter.length alone"
+    ]  # fmt: skip
+    alone = both.steps[-1]
+    assert alone.records < alone.whole
+    assert (alone.worth.variant, alone.worth.over) == (
+        "filter.length alone", "random instead of filter.length alone"
+    )  # fmt: skip
+    assert alone.raw is None
+
+
+def test_a_step_that_needs_another_keeps_nothing_alone(run, tmp_path, tiny_model_dir):
+    found = measured(run, tmp_path, tiny_model_dir, only=["filter.where"], alone=True, seeds=1)
+    assert found.steps[-1].verdict == HELPLESS
+
+
+def test_the_page_shows_each_step_and_where_records_went(found):
+    page = render(found)
+    for name in NAMES:
+        assert name in page
+    assert "Worth of each step" in page
+    assert "Records, step by step" in page
+    start, *changes = (change for _, change in found.funnel)
+    assert start == 8
+    assert start + sum(changes) == found.steps[0].whole
+
+
+def test_nothing_is_trained_where_no_step_changes_anything(run, tmp_path, tiny_model_dir):
+    page = tmp_path / "x.html"
+    found = measured(run, tmp_path, tiny_model_dir, only=["filter.length"], out=page)
+    assert found.lift is None
+    assert "nothing was trained" in page.read_text()
+    assert not (tmp_path / "kept").exists()
+
+
+def test_a_second_look_is_counted(run, tmp_path, tiny_model_dir):
+    page = tmp_path / "x.html"
+    first, second = (
+        measured(run, tmp_path, tiny_model_dir, only=["filter.where"], seeds=seeds, out=page)
+        for seeds in (1, 2)
+    )
+    assert first.lift.study["declared"]["looks"] == [1]
+    assert second.lift.study["declared"]["looks"] == [1, 2]
+    assert second.lift.comparison.confidence > 0.95
+
+
+def test_a_true_rerun_is_asked_for_first(run, tmp_path, tiny_model_dir):
+    asked = []
+    found = measured(
+        run, tmp_path, tiny_model_dir, only=["filter.where"], seeds=1,
+        rerun=lambda each: asked.append(str(each)) or False,
+    )  # fmt: skip
+    assert len(asked) == 1
+    assert "A rerun without filter.where" in asked[0]
+    assert any(text.startswith("A true rerun without filter.where") for text in found.notes)

@@ -9,8 +9,8 @@ from datakit.errors import InputError
 from tests.trainers.lift.tiny import SETTINGS, records
 from trainers.lift import lift
 from trainers.lift.kept import Kept
-from trainers.lift.lifting import Told
 from trainers.lift.variants import Variant
+from trainers.running.ear import Ear
 
 
 def ends(count, ending, word="ferries"):
@@ -63,7 +63,7 @@ def test_finished_trials_are_not_done_again(tiny_model_dir, tmp_path, held_out):
     said = []
     first = study(tmp_path, held_out, model=tiny_model_dir, seeds=2)
     assert first.verdict.startswith("No verdict: 2 replicates are not enough")
-    more = study(tmp_path, held_out, model=tiny_model_dir, seeds=3, told=Told(say=said.append))
+    more = study(tmp_path, held_out, model=tiny_model_dir, seeds=3, ear=Ear(say=said.append))
     assert [each.cached for each in more.trials] == [True] * 4 + [False] * 2
     assert "5 of 7 trials are done already" in said
     assert [t.items for t in more.trials[:4]] == [t.items for t in first.trials]

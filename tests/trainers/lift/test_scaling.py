@@ -1,12 +1,18 @@
 """More and more records of one dataset."""
 
+from dataclasses import replace
+
 import pytest
 
 from datakit.errors import InputError
 from tests.trainers.lift.test_lifting import GOOD, ends
 from tests.trainers.lift.tiny import SETTINGS
+from trainers.lift.budget import Budget
 from trainers.lift.kept import Kept
-from trainers.lift.scaling import scaling
+from trainers.lift.page.scaled import render
+from trainers.lift.scaling import _cut, name_of, scaling
+from trainers.lift.study import declare
+from trainers.lift.terms import Terms
 
 
 def measured(tmp_path, model, **changes):
@@ -20,7 +26,7 @@ def measured(tmp_path, model, **changes):
 
 
 def test_all_sizes_get_the_same_steps(tiny_model_dir, tmp_path):
-    found = measured(tmp_path, tiny_model_dir)
+    found = measured(tmp_path, tiny_model_dir).lift
     assert found.variants == ("4 records", "8 records", "16 records")
     assert found.baseline == "4 records"
     assert {each.steps for each in found.trials} == {8}
@@ -31,7 +37,7 @@ def test_all_sizes_get_the_same_steps(tiny_model_dir, tmp_path):
 
 
 def test_or_each_record_is_seen_once(tiny_model_dir, tmp_path):
-    found = measured(tmp_path, tiny_model_dir, match="examples")
+    found = measured(tmp_path, tiny_model_dir, match="examples").lift
     assert {(each.variant, each.examples) for each in found.trials} == {
         ("4 records", 4), ("8 records", 8), ("16 records", 16)
     }  # fmt: skip
@@ -52,19 +58,14 @@ def test_mistakes(changes, says, tiny_model_dir, tmp_path):
 
 
 def test_a_smaller_size_is_part_of_a_larger_one(tiny_model_dir, tmp_path):
-    from dataclasses import replace
-
-    from trainers.lift.budget import Budget
-    from trainers.lift.scaling import _cut, name_of
-    from trainers.lift.study import declare
-
     path = tmp_path / "test.jsonl"
     path.write_bytes(b"".join(each.to_line() for each in ends(3, "Yes.", "trams")))
     study = declare(
         [replace(GOOD, name=name_of(size)) for size in (3, 9, 30)],
-        baseline=name_of(3), model=str(tiny_model_dir), task=f"perplexity:{path}",
-        settings=SETTINGS, budget=Budget("steps", 8, 2), replicates=4,
-    )  # fmt: skip
+        Terms(task=f"perplexity:{path}", model=str(tiny_model_dir), settings=SETTINGS, seeds=4),
+        Budget("steps", 8, 2),
+        baseline=name_of(3),
+    )
     plans = _cut(study, [3, 9, 30], once=False).plans
     for k in range(4):
         few, more, most = (set(plans[name_of(size)][k].indices) for size in (3, 9, 30))
@@ -72,3 +73,21 @@ def test_a_smaller_size_is_part_of_a_larger_one(tiny_model_dir, tmp_path):
         assert few < more
         assert len(most) == 16
     assert plans[name_of(3)][0].indices != plans[name_of(3)][1].indices
+
+
+def test_each_size_is_held_against_the_one_before(tiny_model_dir, tmp_path):
+    found = measured(tmp_path, tiny_model_dir, seeds=5, out=tmp_path / "x.html")
+    assert [(each.over, each.variant) for each in found.gains] == [
+        ("4 records", "8 records"), ("8 records", "16 records")
+    ]  # fmt: skip
+    assert found.verdicts[0].startswith("From 8 records to 16: ")
+    # Two of them are told together, so each has half of the error.
+    assert all(each.low < each.value < each.high for each in found.gains)
+    assert (tmp_path / "x.html").read_text() == render(found)
+    assert "no gain seen" in render(found) or "better by" in render(found)
+    value = found.to_json()
+    assert (value["sizes"], value["verdict"]) == ([4, 8, 16], found.verdicts[0])
+
+
+def test_few_replicates_give_no_verdict(tiny_model_dir, tmp_path):
+    assert measured(tmp_path, tiny_model_dir).verdicts[0].startswith("No verdict")

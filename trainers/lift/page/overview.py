@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from datakit.report.charts import table
 from datakit.report.markup import Child, Markup, el, quote
+from trainers.lift.page.angle import Angle
 from trainers.lift.page.axes import clipped
 from trainers.lift.page.facts import Told, cell, share
 from trainers.lift.page.forest import forest
@@ -27,38 +28,36 @@ _TEXT = 260
 _DASH = "\u2013"
 
 
-def overview(told: Told) -> Markup:
-    """Returns the first screen."""
+def overview(told: Told, angle: Angle | None = None) -> Markup:
+    """Returns the first screen.
+
+    Args:
+        told: The study.
+        angle: What it is about, if not variants.
+    """
+    over = f"Lift over {clipped(told.lift.baseline, 40)}"
+    heading, picture = (over, _forest(told)) if angle is None else (angle.heading, angle.picture)
+    kind = "Lift study" if angle is None else angle.kind
+    verdicts = told.lift.verdicts if angle is None else angle.verdicts
     return el(
         "header",
-        _title(told),
+        _title(told, kind, verdicts, "pairs" if angle is None else angle.more),
         el("section", el("h2", "Scores"), _scores(told), id="scores"),
-        el(
-            "section",
-            el("h2", f"Lift over {clipped(told.lift.baseline, 40)}"),
-            _forest(told),
-            id="lift",
-        ),
-        el("section", el("h2", "Findings"), _findings(told), id="findings"),
+        el("section", el("h2", heading), picture, id="lift"),
+        el("section", el("h2", "Findings"), _findings(told, angle), id="findings"),
         class_="overview study",
     )
 
 
-def _title(told: Told) -> Markup:
+def _title(told: Told, kind: str, verdicts: Sequence[str], more_at: str) -> Markup:
     it = told.lift.comparison
-    said = [
-        "Lift study",
-        told.when,
-        counted(it.replicates, "replicate"),
-        counted(it.items, "test item"),
-    ]
+    said = [kind, told.when, counted(it.replicates, "replicate"), counted(it.items, "test item")]
     stopped = "No verdict: " if told.without == "no verdict" else None
-    first, *others = told.lift.verdicts[:_VERDICTS]
-    more = len(told.lift.verdicts) - _VERDICTS
+    first, *others = verdicts[:_VERDICTS]
+    more = len(verdicts) - _VERDICTS
     rest: list[Child] = [el("li", quote(each, 400)) for each in others]
     if more > 0:
-        text = f"{counted(more, 'more verdict')}: every pair is below."
-        rest.append(el("li", el("a", text, href="#pairs")))
+        rest.append(el("li", el("a", f"{counted(more, 'more verdict')}", href=f"#{more_at}")))
     return el(
         "div",
         el("h1", quote(told.task, 80), el("span", " ", quote(told.model, 60), class_="version")),
@@ -114,8 +113,9 @@ def _forest(told: Told) -> Markup:
     return forest(f"Lift over {base}", rows, told.measure(base), without=told.without)
 
 
-def _findings(told: Told) -> Markup:
-    found = findings(told)
+def _findings(told: Told, angle: Angle | None) -> Markup:
+    notes = () if angle is None else angle.notes
+    found = findings(told, notes)
     shown = [
         el(
             "li",
@@ -129,13 +129,14 @@ def _findings(told: Told) -> Markup:
     return el("div", el("ul", shown, class_="levels"), rest)
 
 
-def findings(told: Told) -> list[tuple[str, str]]:
+def findings(told: Told, notes: Sequence[str] = ()) -> list[tuple[str, str]]:
     """Returns level and text of what a reader should know, the worst first.
 
     What is a verdict already is not said again.
     """
     found: list[tuple[str, str]] = [(each.level, each.text) for each in told.lift.guards]
     found += [("result", text) for text in told.lift.notes()]
+    found += [("note", text) for text in notes]
     order = list(LEVELS)
     new = [each for each in found if each[1] not in told.lift.verdicts]
     return sorted(new, key=lambda each: order.index(each[0]))

@@ -1,0 +1,55 @@
+"""What a study's page is about, where that is not the variants as such."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from datakit.report.markup import Markup
+from trainers.lift.words import Unit
+
+__all__ = ["Angle", "Chapter", "by_worth"]
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """A chapter of its own.
+
+    Args:
+        id: Of its section.
+        title: In the contents.
+        body: The section.
+    """
+
+    id: str
+    title: str
+    body: Markup
+
+
+@dataclass(frozen=True)
+class Angle:
+    """Sizes, steps or cutoffs: what stands on the first screen, and the chapters before the others.
+
+    Args:
+        kind: What the page is: `Ablation`.
+        verdicts: In words, the first one largest.
+        heading: Of the picture.
+        picture: The picture on the first screen.
+        chapters: Of its own.
+        notes: What holds for all of it, in sentences.
+        more: Id of the chapter that has all verdicts.
+    """
+
+    kind: str
+    verdicts: Sequence[str]
+    heading: str
+    picture: Markup
+    chapters: Sequence[Chapter] = ()
+    notes: Sequence[str] = ()
+    more: str = "pairs"
+
+
+def by_worth(unit: Unit, of: str, *, lower_is_better: bool) -> str:
+    """Returns what an axis of differences says: which way is better."""
+    name = unit.amount(0.0).partition(" ")[2]
+    return f"{name} over {of}; {'left' if lower_is_better else 'right'} of 0 is better"

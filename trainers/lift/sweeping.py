@@ -1,0 +1,225 @@
+"""Where to draw the line: a score's cutoff moved through its quantiles.
+
+Each cut set is held against as many records drawn at random (`trainers.lift.arms`), so that what is
+seen is the choice and not the size.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from datakit.ablation import open_ablation, size_matched
+from datakit.errors import InputError, did_you_mean
+from datakit.record import Record
+from datakit.running.pipeline import Pipeline
+from trainers.lift.arms import Arm, bound, variants_of, worth_of
+from trainers.lift.budget import Budget
+from trainers.lift.carrying import carry_out
+from trainers.lift.estimate import Difference
+from trainers.lift.result import Lift, difference_json
+from trainers.lift.study import declare
+from trainers.lift.terms import Terms
+from trainers.lift.variants import Variant
+from trainers.lift.written import page_of, save
+from trainers.quiet import quiet
+
+__all__ = ["Cut", "Swept", "sweep"]
+
+
+@dataclass(frozen=True)
+class Cut:
+    """The records on one side of a cutoff.
+
+    Args:
+        share: Of the records, as asked for, that are taken away; in percent.
+        cutoff: The score from which on records stay.
+        records: How many stay.
+        worth: How much better the model is with them than with as many at random.
+        whole: How much better than with all records.
+    """
+
+    share: float
+    cutoff: float
+    records: int
+    worth: Difference
+    whole: Difference
+
+
+@dataclass(frozen=True)
+class Swept:
+    """A score, cut at several places.
+
+    Args:
+        ref: The version whose records were cut.
+        score: The score's name.
+        low: Whether low scores stay.
+        cuts: From the mildest to the sharpest.
+        lift: The study.
+    """
+
+    ref: str
+    score: str
+    low: bool
+    cuts: tuple[Cut, ...]
+    lift: Lift
+
+    @property
+    def verdicts(self) -> tuple[str, ...]:
+        """For each cut what it is worth, in words."""
+        return tuple(self._verdict(each) for each in self.cuts)
+
+    def _verdict(self, cut: Cut) -> str:
+        side = "<=" if self.low else ">="
+        name = f"{self.score} {side} {cut.cutoff:.6g} ({cut.records:,} records)"
+        lift, unit, worth = self.lift, self.lift.unit, cut.worth
+        if any(each.level == "stop" for each in lift.guards) or not lift.comparison.enough:
+            return f"{name}: no verdict."
+        if not worth.clear:
+            return f"{name}: as good as random ({unit.signed(worth.value)} {unit.ends(worth)})."
+        word = "better" if (worth.value < 0) == lift.lower_is_better else "worse"
+        return f"{name}: {word} than random by {unit.amount(worth.value)} {unit.ends(worth)}."
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns all of it as JSON values."""
+        return {
+            **self.lift.to_json(),
+            "ref": self.ref,
+            "score": self.score,
+            "keep": "low" if self.low else "high",
+            "cuts": [
+                {
+                    "share": each.share,
+                    "cutoff": each.cutoff,
+                    "records": each.records,
+                    "worth": difference_json(each.worth),
+                    "over_whole": difference_json(each.whole),
+                }
+                for each in self.cuts
+            ],
+            "verdicts": list(self.verdicts),
+        }
+
+
+@quiet()
+def sweep(
+    pipeline: str | Path | Pipeline,
+    score: str,
+    *,
+    cuts: Sequence[float] = (25, 50, 75),
+    low: bool = False,
+    without: str | None = None,
+    steps: int = 16,
+    **terms: Any,  # noqa: ANN401  each as `Terms` has it
+) -> Swept:
+    """Measures where a score's cutoff should be.
+
+    Args:
+        pipeline: A pipeline or its file; the records of its newest version are cut.
+        score: A score in them; see `Record.scores`.
+        cuts: Shares of the records that are taken away, in percent.
+        low: Whether low scores are the good ones.
+        without: A step to leave out first: the filter that has cut by this score already.
+        steps: Optimizer steps of every trial.
+        **terms: `task` and whatever else `trainers.lift.terms.Terms` takes.
+
+    Raises:
+        InputError: If the pipeline has not run, or its records lack the score.
+    """
+    held = Terms(**terms)
+    page = page_of(held.out)
+    with open_ablation(pipeline, store=held.store) as lab:
+        made = lab.all() if without is None else lab.without(without)
+        name = lab.ref if without is None else f"{lab.ref} without {without}"
+        whole = Variant(name, made.records, gone=made.gone)
+    places = _cutoffs(whole, score, cuts, low=low)
+    arms = {share: _arm(whole, score, at, low=low, seeds=held.seeds) for share, at in places}
+    budget = Budget("steps", steps, held.batch)
+    study = declare(variants_of(whole, arms.values()), held, budget, baseline=whole.name)
+    found = carry_out(bound(study, arms.values()), held, page)
+    result = Swept(
+        whole.name,
+        score,
+        low,
+        tuple(
+            Cut(
+                share,
+                at,
+                len(arms[share].drawn[0]),
+                worth_of(found, arms[share].one, arms[share].other, len(arms)),
+                worth_of(found, arms[share].one, whole.name, len(arms)),
+            )
+            for share, at in places
+        ),
+        found,
+    )
+    if page is not None:
+        from trainers.lift.page.swept import render
+
+        save(page, result.to_json(), render(result))
+    return result
+
+
+def _scores(whole: Variant, score: str) -> Mapping[str, float]:
+    """Returns the score of each record, by id."""
+    found: dict[str, float] = {}
+    names: set[str] = set()
+    for each in whole.records:
+        numbers = {key: float(own) for key, own in each.scores.items() if _number(own)}
+        names.update(numbers)
+        if score in numbers:
+            found[each.id] = numbers[score]
+    if not found:
+        near = did_you_mean(score, names)
+        there = f"; there are {', '.join(sorted(names))}." if names else "; they have no scores."
+        raise InputError(f"--sweep {score}: no record of {whole.name} has it{near or there}")
+    if missing := len(whole) - len(found):
+        raise InputError(
+            f"--sweep {score}: {missing:,} of {len(whole):,} records of {whole.name} have no such "
+            "number: it is measured by a step that they came after, or that passed them by."
+        )
+    return found
+
+
+def _number(value: Any) -> bool:  # noqa: ANN401  any JSON value
+    return type(value) in (int, float) and math.isfinite(value)
+
+
+def _cutoffs(
+    whole: Variant, score: str, cuts: Sequence[float], *, low: bool
+) -> list[tuple[float, float]]:
+    """Returns shares and the scores there; shares at which the score does not differ are one."""
+    ranked = sorted(_scores(whole, score).values(), reverse=low)
+    found: dict[float, float] = {}
+    for share in sorted(set(cuts)):
+        if not 0 < share < 100:
+            raise InputError(f"--cuts {share:g}: must be between 0 and 100, in percent.")
+        at = ranked[min(len(ranked) - 1, math.ceil(len(ranked) * share / 100))]
+        if at != ranked[0]:
+            found.setdefault(at, share)
+    if not found:
+        raise InputError(
+            f"--sweep {score}: no cut takes anything away: its values differ too little among "
+            f"{len(whole):,} records."
+        )
+    return [(share, at) for at, share in found.items()]
+
+
+def _arm(whole: Variant, score: str, cutoff: float, *, low: bool, seeds: int) -> Arm:
+    def stays(record: Record) -> bool:
+        value = float(record.scores[score])
+        return value <= cutoff if low else value >= cutoff
+
+    kept = tuple(each for each in whole.records if stays(each))
+    name = f"{score} {'<=' if low else '>='} {cutoff:.6g}"
+    control, words = f"random {len(kept):,}", "as many records drawn at random"
+    drawn = tuple(
+        frozenset(each.id for each in size_matched(whole.records, len(kept), seed))
+        for seed in range(seeds)
+    )
+    cut = Variant(name, kept, gone=whole.gone)
+    rival = Variant(control, whole.records, words, whole.gone)
+    return Arm(name, control, control, (cut, rival), drawn, words)
