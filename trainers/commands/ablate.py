@@ -41,7 +41,9 @@ def _configure(parser: argparse.ArgumentParser) -> None:
         "else; says what that costs, and asks first",
     )
     parser.add_argument(
-        "--sweep", metavar="SCORE", help="instead: move a score's cutoff, against random removal"
+        "--sweep",
+        metavar="SCORE",
+        help="instead: move the cutoff of a score, or of len(output), against random removal",
     )
     parser.add_argument(
         "--cuts",

@@ -34,6 +34,16 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     add_flags(parser, SFT, without=("steps", "epochs", "seed", *WATCHED))
 
 
+def _looks(text: str) -> tuple[int, ...]:
+    try:
+        found = tuple(int(each) for each in text.split(","))
+    except ValueError:
+        found = (0,)
+    if min(found) < 1:
+        raise argparse.ArgumentTypeError(f'"{text}" is not of the form 5,10')
+    return found
+
+
 # A trial has no checkpoints and is measured at its end.
 WATCHED = ("evaluate_every", "patience", "save_every", "report_to")
 
@@ -53,6 +63,13 @@ def add_study(
     parser.add_argument("--model", default="embedded", help="what is fine-tuned (embedded)")
     parser.add_argument(
         "--seeds", type=int, default=5, metavar="K", help="replicates; a verdict needs 5 (5)"
+    )
+    parser.add_argument(
+        "--looks",
+        type=_looks,
+        default=(),
+        metavar="K,K,...",
+        help="replicates at each look, declared before the first; others cost more (one look)",
     )
     parser.add_argument(
         "--match",
@@ -124,6 +141,7 @@ def study_options(args: argparse.Namespace, console: Console) -> dict[str, Any]:
         "task": args.task,
         "model": args.model,
         "seeds": args.seeds,
+        "looks": args.looks,
         "settings": settings_from(SFT, args, args.settings, without=("steps", "seed")),
         "steps": args.steps,
         "metric": args.metric,

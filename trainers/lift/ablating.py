@@ -19,6 +19,7 @@ from datakit.running.pipeline import Pipeline
 from trainers.lift.arms import Arm, bound, variants_of, worth_of
 from trainers.lift.budget import Budget
 from trainers.lift.carrying import carry_out
+from trainers.lift.draws import seed_of
 from trainers.lift.result import Lift
 from trainers.lift.study import declare
 from trainers.lift.terms import Terms
@@ -58,7 +59,7 @@ def ablate(
     page = page_of(held.out)
     with open_ablation(pipeline, store=held.store) as lab:
         held.ear.say(f"rebuilt   {lab.ref}: all steps give its records again, and nobody was asked")
-        taken = _Taken.apart(lab, _chosen(only, lab), held, alone=alone, rerun=rerun)
+        taken = _Taken.apart(lab, _chosen(only, lab), held, steps=steps, alone=alone, rerun=rerun)
     arms = [each.arm for each in taken.changes if each.arm is not None]
     found = None
     if arms:
@@ -94,6 +95,11 @@ class _Change:
     cost: StepCost
     arm: Arm | None
 
+    @property
+    def makes(self) -> bool:
+        """Whether fewer records come out without the step."""
+        return not self.alone and self.records < self.whole
+
 
 @dataclass(frozen=True)
 class _Taken:
@@ -111,6 +117,7 @@ class _Taken:
         chosen: Sequence[str],
         terms: Terms,
         *,
+        steps: int,
         alone: bool,
         rerun: Callable[[Rerun], bool] | None,
     ) -> _Taken:
@@ -123,15 +130,21 @@ class _Taken:
             if left.held:
                 left, note = _again(lab, step, left, rerun, terms)
                 notes.append(note)
-            changes.append(_left_out(lab, step, left, costs[step], terms.seeds))
+            changes.append(_left_out(lab, step, left, costs[step], terms))
         if alone:
             filters = (each for each in chosen if each not in lab.generators)
-            changes += [_alone(lab, step, costs[step], terms.seeds) for step in filters]
+            changes += [_alone(lab, step, costs[step], terms) for step in filters]
         if any(lab.without(step).held for step in chosen):
             notes.insert(
                 0,
                 "Candidates are held fixed: those that the run made with all steps in place. "
                 "Without a step, its generators would have been shown other examples.",
+            )
+        rows = steps * terms.batch
+        if len(every) > rows:
+            notes.append(
+                f"A trial takes {rows:,} of {len(every):,} records: what a step does to how many "
+                "there are is not measured. More --steps take more of them."
             )
         for each in notes:
             terms.ear.say(f"note      {each}")
@@ -182,7 +195,7 @@ def _again(
     return replace(left, records=records, held=False), f"{version.ref} is a true rerun: {asked}"
 
 
-def _left_out(lab: Ablation, step: str, left: Rebuilt, cost: StepCost, seeds: int) -> _Change:
+def _left_out(lab: Ablation, step: str, left: Rebuilt, cost: StepCost, terms: Terms) -> _Change:
     every = lab.all()
     change = _Change(step, False, len(left), len(every), cost, None)
     if not left.changed or not left.records:
@@ -191,7 +204,7 @@ def _left_out(lab: Ablation, step: str, left: Rebuilt, cost: StepCost, seeds: in
     sizes = (len(left), len(every))
     small, large = (every, left) if len(left) >= len(every) else (left, every)
     control = f"random instead of {step}"
-    drawn = _draws(large, small, seeds)
+    drawn = _draws(large, small, terms)
     without, rival = _variant(name, left), Variant(control, large.records, "", large.gone)
     if large is left:
         words = "records dropped at random instead"
@@ -204,22 +217,22 @@ def _left_out(lab: Ablation, step: str, left: Rebuilt, cost: StepCost, seeds: in
     return replace(change, records=sizes[0], arm=arm)
 
 
-def _alone(lab: Ablation, step: str, cost: StepCost, seeds: int) -> _Change:
+def _alone(lab: Ablation, step: str, cost: StepCost, terms: Terms) -> _Change:
     bare, own = lab.bare(), lab.only(step)
     change = _Change(step, True, len(own), len(bare), cost, None)
     if own.sha256 == bare.sha256 or not own.records:
         return change
     control, words = f"random instead of {step} alone", "records dropped at random instead"
-    drawn = _draws(bare, own, seeds)
+    drawn = _draws(bare, own, terms)
     alone = _variant(f"{step} alone", own)
     rival = Variant(control, bare.records, words, bare.gone)
     return replace(change, arm=Arm(alone.name, control, control, (alone, rival), drawn, words))
 
 
-def _draws(large: Rebuilt, small: Rebuilt, seeds: int) -> tuple[frozenset[str], ...]:
+def _draws(large: Rebuilt, small: Rebuilt, terms: Terms) -> tuple[frozenset[str], ...]:
     return tuple(
-        frozenset(each.id for each in control_of(large, small, seed).records)
-        for seed in range(seeds)
+        frozenset(each.id for each in control_of(large, small, seed_of(terms.seed, k)).records)
+        for k in range(terms.seeds)
     )
 
 
@@ -231,13 +244,14 @@ def _worth(change: _Change, found: Lift | None, family: int) -> Worth:
         if not change.alone:
             raw = worth_of(found, found.baseline, f"without {change.step}", family)
     none = HELPLESS if change.alone else NEEDED
-    verdict = verdict_of(worth, found, change.cost)
+    verdict = verdict_of(worth, raw if change.makes else None, found, change.cost)
     return Worth(
         step=change.step,
         alone=change.alone,
         records=change.records,
         whole=change.whole,
         changed=arm is not None or not change.records,
+        makes=change.makes,
         against="" if arm is None else arm.words,
         worth=worth,
         raw=raw,

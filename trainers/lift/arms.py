@@ -10,8 +10,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from trainers.lift.budget import Plan
-from trainers.lift.estimate import Difference, compare
-from trainers.lift.judging import LOWER, table_of
+from trainers.lift.estimate import Difference
+from trainers.lift.judging import compared, table_of
 from trainers.lift.restricted import restricted
 from trainers.lift.result import Lift
 from trainers.lift.study import Study
@@ -52,7 +52,7 @@ def variants_of(first: Variant, arms: Iterable[Arm]) -> list[Variant]:
 
 def bound(study: Study, arms: Iterable[Arm]) -> Study:
     """Binds the controls to the records that were drawn for them."""
-    plans: dict[str, Sequence[Plan]] = dict(study.plans)
+    plans: dict[str, Sequence[Plan]] = {}
     for arm in arms:
         records = study.variants[arm.control].variant.records
         plans[arm.control] = [
@@ -64,7 +64,7 @@ def bound(study: Study, arms: Iterable[Arm]) -> Study:
             )
             for replicate, drawn in enumerate(arm.drawn)
         ]
-    return replace(study, plans=plans)
+    return study.bound(plans)
 
 
 def worth_of(found: Lift, one: str, other: str, family: int) -> Difference:
@@ -77,10 +77,6 @@ def worth_of(found: Lift, one: str, other: str, family: int) -> Difference:
         family: How many such differences are told together.
     """
     confidence = 1 - (1 - found.comparison.confidence) / family
-    it = compare(
-        {name: table_of(found.trials, name, found.metric) for name in (other, one)},
-        weights=found.untrained.weights.get(found.metric),
-        confidence=confidence,
-        lower_is_better=found.metric in LOWER,
-    ).difference(one, other)
+    tables = {name: table_of(found.trials, name, found.metric) for name in (other, one)}
+    it = compared(tables, found.untrained, found.metric, confidence).difference(one, other)
     return replace(it, p=None if it.p is None else min(1.0, it.p * family))

@@ -8,13 +8,14 @@ from typing import Any
 
 from datakit.errors import InputError
 from trainers.lift.guards import Guard
-from trainers.lift.judging import judge
+from trainers.lift.judging import judge, metric_of
+from trainers.lift.kept import Kept
 from trainers.lift.lab import run
-from trainers.lift.power import level
+from trainers.lift.looking import Looks
 from trainers.lift.result import Lift
 from trainers.lift.study import Study
 from trainers.lift.terms import Terms
-from trainers.lift.written import looks_of, write_json
+from trainers.lift.written import write_json
 
 __all__ = ["carry_out", "check"]
 
@@ -34,8 +35,9 @@ def carry_out(study: Study, terms: Terms, page: Path | None) -> Lift:
         InputError: If test items stand in a variant, or a trial cannot be done.
     """
     check(study, terms)
-    looks = looks_of(study, page)
-    declared = study.declared(looks)
+    kept = terms.kept or Kept()
+    looks = Looks(kept, study.identity(), terms.looks)
+    declared = study.declared()
     if page is not None:
         write_json(page, {**declared, "status": "running"})
     trials = len(study.names) * study.replicates
@@ -43,14 +45,13 @@ def carry_out(study: Study, terms: Terms, page: Path | None) -> Lift:
         f"budget    {declared['budget']['text']}; {len(study.names)} variants, "
         f"{study.replicates} of each: {trials:,} trials"
     )
-    untrained, general, done = run(study, workers=terms.workers, kept=terms.kept, ear=terms.ear)
+    untrained, general, done = run(study, workers=terms.workers, kept=kept, ear=terms.ear)
     return judge(
         study,
         untrained,
         general,
         done,
-        confidence=level(len(looks)),
-        looks=looks,
+        look=looks.at(study.replicates, metric_of(study, untrained)),
         effect=terms.effect,
     )
 

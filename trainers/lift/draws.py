@@ -18,7 +18,7 @@ from datakit.record import Record, digest
 from datakit.text import collapse, fold
 from trainers.lift.variants import asked, question
 
-__all__ = ["circle", "draw", "overlap", "places", "ranked"]
+__all__ = ["circle", "draw", "overlap", "places", "ranked", "seed_of"]
 
 _GOLDEN = (math.sqrt(5) - 1) / 2
 
@@ -123,3 +123,14 @@ def _occurrences(values: Sequence[object]) -> list[int]:
 def _fraction(value: object) -> float:
     # 53 bits: more would be rounded, and the last of them up to 1.
     return (int(digest(value), 16) >> 11) / 2**53
+
+
+def seed_of(seed: int, replicate: int) -> int:
+    """Returns the seed of a replicate: of its initialisation, and of controls drawn for it.
+
+    Args:
+        seed: Of the study.
+        replicate: From 0.
+    """
+    # A prime: studies with seeds near each other share none.
+    return 100_003 * seed + replicate

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from trainers.lift.family import DRAWS, critical, p_value
+from trainers.lift.power import smallest_effect
 from trainers.lift.variance import Components, Floats, components, covariance, linear, worth
 
 __all__ = ["ENOUGH", "Comparison", "Difference", "compare"]
@@ -40,6 +41,9 @@ class Difference:
         error: Standard error of `value`.
         by_replicate: The difference of each replicate, over the items.
         components: Where the error comes from; None likewise.
+        sees: About how large a true difference must be for a study of this size to find it four
+            times in five, judged as this one is; from `components`, so for planning only. None
+            likewise.
     """
 
     variant: str
@@ -51,6 +55,7 @@ class Difference:
     error: float | None
     by_replicate: tuple[float, ...]
     components: Components | None
+    sees: float | None = None
 
     @property
     def clear(self) -> bool:
@@ -122,11 +127,12 @@ def compare(
     weights: Sequence[float] | Floats | None = None,
     confidence: float = 0.95,
     lower_is_better: bool = False,
+    bounded: bool | None = None,
     draws: int = DRAWS,
 ) -> Comparison:
     """Compares variants over the same replicates and items.
 
-    Scores of 0, 0.5 and 1 get the adjustment of Bonett and Price (2012): two items more, one won
+    Scores between 0 and 1 get the adjustment of Bonett and Price (2012): two items more, one won
     and one lost, count towards the error. So there is one also where no item changed.
 
     Args:
@@ -134,6 +140,8 @@ def compare(
         weights: Of the items, where a score is a weighted mean (nats per token); None is plain.
         confidence: Of all intervals together.
         lower_is_better: Of the metric.
+        bounded: Whether scores are shares, from 0 to 1; None says so of right, wrong and half right
+            alone.
         draws: Of the largest |t|, and of the probability of being best.
 
     Raises:
@@ -143,7 +151,7 @@ def compare(
     names, tables = list(scores), _tables(scores)
     of_items = None if weights is None else _weights(weights, tables.shape[2])
     flat = linear(tables, of_items)
-    marks = of_items is None and bool(np.isin(tables, _MARKS).all())
+    marks = bool(np.isin(tables, _MARKS).all()) if bounded is None else bounded
     m, k, n = tables.shape
     freedom = _freedom(k, n, of_items)
     limit = critical(m, freedom, confidence, draws) if freedom else None
@@ -240,6 +248,7 @@ def _sure(
         p=p_value(t, variants, freedom, draws),
         error=error,
         components=parts,
+        sees=smallest_effect(parts, k, n, critical=limit, freedom=freedom),
     )
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -19,7 +19,6 @@ from trainers.lift.budget import Budget, Plan
 from trainers.lift.draws import overlap
 from trainers.lift.leaks import Leak, Sought, leaks, shown
 from trainers.lift.lineage import Kin, kin
-from trainers.lift.power import Need
 from trainers.lift.variants import Variant, question
 from trainers.page.facts import counted
 
@@ -41,7 +40,7 @@ class Guard:
 
     Args:
         name: A stable word: `contamination`, `lineage`, `same`, `shared`, `budget`, `draws`,
-            `items`, `power`.
+            `items`.
         level: How bad it is.
         text: What was found, in sentences.
         records: Evidence, at most 5 of an item: `variant`, `record` and `item` (ids), `rule`,
@@ -61,9 +60,8 @@ def guards(
     budget: Budget,
     *,
     tested: int | None = None,
-    need: Need | None = None,
-    show: Callable[[float], str] = "{:.3g}".format,
-) -> list[Guard]:
+    effect: float | None = None,
+) -> tuple[Guard, ...]:
     """Looks at a study before its first trial.
 
     Args:
@@ -72,8 +70,7 @@ def guards(
         plans: Of each variant's trials, by its name.
         budget: That they were made by.
         tested: Number of items; None counts `items`.
-        need: What an effect that was asked for takes, from a pilot.
-        show: Writes an effect with its unit.
+        effect: The smallest difference of interest, in the metric's unit.
 
     Returns:
         The worst first.
@@ -81,16 +78,38 @@ def guards(
     found = [
         *_leaks(variants, items),
         *(() if items is None else _lineage(variants, items)),
-        *_same(variants),
         *_shared([each for each in variants if not each.control]),
+        *of_plans(variants, plans, budget),
+        *_items(items, len(items or ()) if tested is None else tested, effect),
+    ]
+    return worst_first(found)
+
+
+def worst_first(found: Iterable[Guard]) -> tuple[Guard, ...]:
+    """Returns findings in their order."""
+    return tuple(sorted(found, key=lambda each: _LEVELS.index(each.level)))
+
+
+def of_plans(
+    variants: Sequence[Variant],
+    plans: Mapping[str, Sequence[Plan]],
+    budget: Budget,
+    *,
+    bound: Collection[str] = (),
+) -> list[Guard]:
+    """Looks at what the trials are trained on: the same records, unequal tokens, the same draws.
+
+    Args:
+        variants: All of them.
+        plans: Of each variant's trials, by its name.
+        budget: That they were made by.
+        bound: Names of variants whose trials draw from a part of their records.
+    """
+    return [
+        *_same([each for each in variants if each.name not in bound]),
         *_budget(plans, budget),
         *itertools.chain.from_iterable(_draws(each, plans[each.name]) for each in variants),
-        *_items(items, len(items or ()) if tested is None else tested),
     ]
-    if need is not None:
-        level: Level = "warn" if need.smallest > need.effect else "ok"
-        found.append(Guard("power", level, need.sentence(show)))
-    return sorted(found, key=lambda each: _LEVELS.index(each.level))
 
 
 def _leaks(variants: Sequence[Variant], items: Sequence[Record] | None) -> Iterator[Guard]:
@@ -265,8 +284,13 @@ def _draws(variant: Variant, plans: Sequence[Plan]) -> Iterator[Guard]:
     yield Guard("draws", "note", text + more)
 
 
-def _items(items: Sequence[Record] | None, tested: int) -> Iterator[Guard]:
+def _items(
+    items: Sequence[Record] | None, tested: int, effect: float | None = None
+) -> Iterator[Guard]:
     """Notes that items are few, or fewer than they seem."""
+    if effect is not None and effect * tested < 1:
+        text = f"--detect {effect:g}: of a share this is less than one of "
+        yield Guard("items", "warn", f"{text}{counted(tested, 'test item')}. It takes more items.")
     if 0 < tested < _FEW:
         text = f"{counted(tested, 'test item')}: one of them is {100 / tested:.0f} points of a "
         yield Guard("items", "warn", f"{text}share. Only a large lift can be seen.")

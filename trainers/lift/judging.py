@@ -11,15 +11,13 @@ import numpy as np
 from datakit.errors import InputError
 from trainers.evaluate import Items
 from trainers.lift.estimate import Comparison, Difference, compare
-from trainers.lift.power import needed, smallest_effect
+from trainers.lift.looking import Look
+from trainers.lift.power import hardest, level, needed
 from trainers.lift.result import UNTRAINED, Lift, Trial
 from trainers.lift.study import Study
-from trainers.lift.words import Unit, unit_of, verdicts
+from trainers.lift.words import LOWER, Unit, is_bounded, unit_of, verdicts
 
-__all__ = ["LOWER", "judge", "table_of"]
-
-# Metrics that are better when they are lower.
-LOWER = frozenset({"nll", "bits_per_byte", "perplexity"})
+__all__ = ["compared", "judge", "metric_of", "table_of"]
 
 
 def judge(
@@ -28,8 +26,7 @@ def judge(
     general: Items | None,
     trials: Sequence[Trial],
     *,
-    confidence: float = 0.95,
-    looks: Sequence[int] = (),
+    look: Look | None = None,
     effect: float | None = None,
 ) -> Lift:
     """Compares the variants of a finished study.
@@ -39,31 +36,33 @@ def judge(
         untrained: The base model's items.
         general: Those on the general set.
         trials: All trials.
-        confidence: Of all intervals together.
-        looks: Replicates at each look so far, this one the last.
+        look: Which look at the study this is; None is the first.
         effect: The smallest difference of interest, in the metric's unit.
 
     Raises:
         InputError: If the task has no such metric.
     """
-    metric = _metric(study, untrained)
+    metric = metric_of(study, untrained)
+    look = look or Look(1, 1, (study.replicates,))
+    confidence = level(look.number, look.declared)
     tables = {name: table_of(trials, name, metric) for name in study.names}
-    comparison = _compared(tables, untrained, metric, confidence)
+    comparison = compared(tables, untrained, metric, confidence)
     others = {
-        name: _compared(
+        name: compared(
             {each: table_of(trials, each, name) for each in study.names},
             untrained,
             name,
             confidence,
         )
         for name in _metrics(untrained)
-        if name != metric
+        # What has no number in some trial cannot be compared.
+        if name != metric and all(name in each.items.scores for each in trials)
     }
-    smallest = _smallest(comparison, study.baseline)
+    seen = [each.sees for each in _over_baseline(comparison, study.baseline)]
     unit = unit_of(metric, tables.values())
-    told = verdicts(comparison, study.baseline, unit, smallest=smallest)
+    told = verdicts(comparison, study.baseline, unit)
     return Lift(
-        study=study.declared(looks),
+        study=study.declared(look),
         metric=metric,
         lower_is_better=metric in LOWER,
         untrained=untrained,
@@ -73,8 +72,9 @@ def judge(
         others=others,
         forgotten=_forgotten(trials, general, study.names, confidence),
         guards=study.guards,
-        smallest=smallest,
-        need=_need(comparison, study.baseline, effect, unit),
+        smallest=max((each for each in seen if each is not None), default=None),
+        need=_need(comparison, study.baseline, effect, unit, level(look.number + 1, look.declared)),
+        looks=look.sentence,
         verdicts=tuple(study.no_verdict() or told),
     )
 
@@ -83,7 +83,12 @@ def _metrics(items: Items) -> list[str]:
     return [each for each in items.scores if each not in items.fixed]
 
 
-def _metric(study: Study, untrained: Items) -> str:
+def metric_of(study: Study, untrained: Items) -> str:
+    """Returns the metric that the verdicts are about.
+
+    Raises:
+        InputError: If the task has no such metric.
+    """
     known = _metrics(untrained)
     metric = study.metric or known[0]
     if metric not in known:
@@ -93,21 +98,39 @@ def _metric(study: Study, untrained: Items) -> str:
     return metric
 
 
-def _compared(
-    tables: Mapping[str, Any], items: Items, metric: str, confidence: float
-) -> Comparison:
+def compared(tables: Mapping[str, Any], items: Items, metric: str, confidence: float) -> Comparison:
+    """Compares tables of scores, as their metric asks for.
+
+    Args:
+        tables: Of each variant, replicates by items.
+        items: Those of any trial, for their weights.
+        metric: Its name.
+        confidence: Of all intervals together.
+    """
     return compare(
         tables,
         weights=items.weights.get(metric),
         confidence=confidence,
         lower_is_better=metric in LOWER,
+        bounded=is_bounded(metric, tables.values()),
     )
 
 
-def _need(comparison: Comparison, baseline: str, effect: float | None, unit: Unit) -> str:
-    """Says what it takes to find the effect that was asked for; empty if none was."""
+def _need(
+    comparison: Comparison, baseline: str, effect: float | None, unit: Unit, again: float
+) -> str:
+    """Says what it takes to find the effect that was asked for; empty if none was.
+
+    Args:
+        comparison: The pilot.
+        baseline: Differences from it are planned for.
+        effect: What was asked for.
+        unit: How values are written.
+        again: Confidence of the next look, at which more replicates would be judged.
+    """
     if effect is None or not comparison.enough or not comparison.freedom:
         return ""
+    full = min(comparison.replicates, comparison.items) - 1
     needs = [
         needed(
             each.components,
@@ -115,11 +138,18 @@ def _need(comparison: Comparison, baseline: str, effect: float | None, unit: Uni
             replicates=comparison.replicates,
             items=comparison.items,
             variants=len(comparison.means),
+            confidence=comparison.confidence,
+            again=again,
+            most_freedom=comparison.freedom if comparison.freedom < full else None,
         )
-        for each in comparison.differences
-        if each.components is not None and baseline in (each.variant, each.over)
+        for each in _over_baseline(comparison, baseline)
+        if each.components is not None
     ]
-    return max(needs, key=lambda each: each.smallest).sentence(unit.amount)
+    return hardest(needs).sentence(unit.amount)
+
+
+def _over_baseline(comparison: Comparison, baseline: str) -> list[Difference]:
+    return [each for each in comparison.differences if baseline in (each.variant, each.over)]
 
 
 def table_of(trials: Sequence[Trial], variant: str, metric: str) -> Any:  # noqa: ANN401
@@ -128,35 +158,16 @@ def table_of(trials: Sequence[Trial], variant: str, metric: str) -> Any:  # noqa
     return np.array([each.items.scores[metric] for each in own], dtype=np.float64)
 
 
-def _smallest(comparison: Comparison, baseline: str) -> float | None:
-    found = [
-        smallest_effect(
-            each.components,
-            comparison.replicates,
-            comparison.items,
-            critical=comparison.critical,
-            freedom=comparison.freedom,
-        )
-        for each in comparison.differences
-        if each.components is not None and baseline in (each.variant, each.over)
-    ]
-    return max(found) if found and comparison.freedom else None
-
-
 def _over(
     tables: Mapping[str, Any], untrained: Items, metric: str, confidence: float
 ) -> dict[str, Difference]:
     """Holds each variant against the untrained model: a family of its own, by Bonferroni."""
     base = np.array(untrained.scores[metric], dtype=np.float64)
-    level = 1 - (1 - confidence) / len(tables)
+    own = 1 - (1 - confidence) / len(tables)
     found = {}
     for name, table in tables.items():
-        it = compare(
-            {UNTRAINED: np.broadcast_to(base, table.shape), name: table},
-            weights=untrained.weights.get(metric),
-            confidence=level,
-            lower_is_better=metric in LOWER,
-        ).difference(name, UNTRAINED)
+        both = {UNTRAINED: np.broadcast_to(base, table.shape), name: table}
+        it = compared(both, untrained, metric, own).difference(name, UNTRAINED)
         found[name] = replace(it, p=None if it.p is None else min(1.0, it.p * len(tables)))
     return found
 

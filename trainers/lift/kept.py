@@ -87,13 +87,20 @@ class Kept:
         Raises:
             InputError: If it cannot be written.
         """
-        path = self._path(key)
+        self.write(self._path(key), json.dumps(ended.to_json()))
+
+    def write(self, path: Path, text: str) -> None:
+        """Writes a file of this folder, whole or not at all.
+
+        Raises:
+            InputError: If it cannot be written.
+        """
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             handle, draft = tempfile.mkstemp(prefix=".draft-", dir=path.parent)
             try:
                 with os.fdopen(handle, "w", encoding="utf-8") as file:
-                    json.dump(ended.to_json(), file)
+                    file.write(text)
                 os.replace(draft, path)
             except BaseException:
                 with contextlib.suppress(OSError):
@@ -101,8 +108,8 @@ class Kept:
                 raise
         except OSError as error:
             raise InputError(
-                f"{path}: a finished trial cannot be kept: {error.strerror or error}. "
-                "DATAKIT_CACHE names another folder."
+                f"{path}: cannot be written: {error.strerror or error}. Finished trials are kept "
+                "there; DATAKIT_CACHE names another folder."
             ) from None
 
     def _path(self, key: str) -> Path:

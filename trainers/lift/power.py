@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from trainers.lift.family import critical as critical_of
 from trainers.lift.variance import Components, Floats
 
-__all__ = ["MOST", "Need", "level", "looks", "needed", "risk", "smallest_effect"]
+__all__ = ["MOST", "Need", "hardest", "level", "looks", "needed", "risk", "smallest_effect"]
 
 # A plan with more replicates, or more items, is none.
 MOST = 100_000
@@ -123,6 +123,8 @@ def needed(
     variants: int = 2,
     power: float = 0.8,
     confidence: float = 0.95,
+    again: float | None = None,
+    most_freedom: int | None = None,
 ) -> Need:
     """Returns how many replicates, or how many items, a study needs to find an effect.
 
@@ -137,6 +139,8 @@ def needed(
         variants: How many are compared, each pair of them.
         power: How likely it is to be found.
         confidence: Of all intervals together.
+        again: Of the look at more replicates, if that is another one.
+        most_freedom: Degrees of freedom where weights leave few items, however many replicates.
 
     Raises:
         ValueError: As for `smallest_effect`, or if `effect` is not over 0.
@@ -144,18 +148,40 @@ def needed(
     if not effect > 0:
         raise ValueError(f"an effect of {effect} is not over 0")
 
-    def seen(k: int, n: int) -> float:
-        return smallest_effect(parts, k, n, variants=variants, power=power, confidence=confidence)
+    def seen(k: int, n: int, at: float = confidence) -> float:
+        freedom = min(k - 1, most_freedom or k - 1)
+        return smallest_effect(
+            parts, k, n, variants=variants, freedom=freedom, power=power, confidence=at
+        )
+
+    later = confidence if again is None else again
 
     return Need(
         effect,
         replicates,
         items,
         seen(replicates, items),
-        _first(lambda k: seen(k, items) <= effect),
+        _first(lambda k: seen(k, items, later) <= effect),
         _first(lambda n: seen(replicates, n) <= effect),
-        seen(MOST, items),
+        seen(MOST, items, later),
         seen(replicates, MOST),
+    )
+
+
+def hardest(needs: Sequence[Need]) -> Need:
+    """Returns what it takes to find an effect in each of several differences; one at least."""
+
+    def most(values: Iterable[int | None]) -> int | None:
+        known = list(values)
+        return None if None in known else max(each for each in known if each is not None)
+
+    return replace(
+        needs[0],
+        smallest=max(each.smallest for each in needs),
+        more_replicates=most(each.more_replicates for each in needs),
+        more_items=most(each.more_items for each in needs),
+        floor_replicates=max(each.floor_replicates for each in needs),
+        floor_items=max(each.floor_items for each in needs),
     )
 
 

@@ -66,6 +66,7 @@ class Lift:
         guards: What was looked at before anything was spent.
         smallest: The smallest true difference over the baseline that a study of this size would
             find four times in five; None with one replicate.
+        looks: What looking again means for the intervals, in a sentence; empty for one look.
         need: What it takes to find the effect that was asked for, in a sentence; empty if none was.
         verdicts: In words.
     """
@@ -82,6 +83,7 @@ class Lift:
     guards: tuple[Guard, ...]
     smallest: float | None
     need: str = ""
+    looks: str = ""
     verdicts: tuple[str, ...] = field(default=())
 
     @property
@@ -100,6 +102,11 @@ class Lift:
         return self.verdicts[0]
 
     @property
+    def stopped(self) -> bool:
+        """Whether nothing may be concluded: test items stand in a variant."""
+        return any(each.level == "stop" for each in self.guards)
+
+    @property
     def unit(self) -> Unit:
         """How values of the metric are written."""
         return unit_of(self.metric, [each.items.scores[self.metric] for each in self.trials])
@@ -111,16 +118,21 @@ class Lift:
 
     def notes(self) -> list[str]:
         """Returns what a reader should know besides the verdicts, in sentences."""
+        said = [each for each in (self.looks, self.need) if each]
+        if self.stopped or not self.comparison.enough:
+            return said
         lost = [name for name, each in self.forgotten.items() if each.low and each.low > 0]
-        said = [self.need] if self.need else []
         if lost:
             most = max(self.forgotten[name].value for name in lost)
             said.append(
                 f"Forgetting: {', '.join(lost)} made the model worse on the general set, by up to "
                 f"{most:.3f} nats per token."
             )
-        elif any(each.low is not None for each in self.forgotten.values()):
-            said.append("Forgetting: no variant made the model surely worse on the general set.")
+        elif open := [each.high for each in self.forgotten.values() if each.high is not None]:
+            said.append(
+                "Forgetting: no variant can be told from the untrained model on the general set; "
+                f"more than {max(open):.3f} nats per token worse is ruled out."
+            )
         worse = [
             name
             for name, each in self.over_untrained.items()

@@ -14,7 +14,7 @@ from typing import Any
 
 from datakit.errors import InputError
 from trainers.lift.arms import worth_of
-from trainers.lift.budget import Budget, Plan
+from trainers.lift.budget import Budget, Match, Plan
 from trainers.lift.carrying import carry_out
 from trainers.lift.draws import circle
 from trainers.lift.estimate import Difference
@@ -23,12 +23,11 @@ from trainers.lift.result import Lift, difference_json
 from trainers.lift.study import Study, declare
 from trainers.lift.terms import Terms
 from trainers.lift.variants import Variant, open_variant
+from trainers.lift.words import held_against
 from trainers.lift.written import page_of, save
 from trainers.quiet import quiet
 
 __all__ = ["Scaled", "name_of", "scaling"]
-
-_OF_VARIANTS = ("same", "shared", "draws", "budget")
 
 
 def name_of(size: int) -> str:
@@ -45,29 +44,39 @@ class Scaled:
         sizes: Records, from few to many.
         gains: For each size but the first, how much better than the one before it; a family of
             their own, by Bonferroni.
+        match: What they have alike: `steps`, or each record once (`examples`).
         lift: The study; the smallest size is its baseline.
     """
 
     ref: str
     sizes: tuple[int, ...]
     gains: tuple[Difference, ...]
+    match: str
     lift: Lift
 
     @property
     def verdicts(self) -> tuple[str, ...]:
         """Whether the last records paid, then the same for those before, in words."""
-        stopped = [each.text for each in self.lift.guards if each.level == "stop"]
-        if stopped or not self.lift.comparison.enough:
-            return tuple(stopped or self.lift.verdicts)
+        if self.lift.stopped or not self.lift.comparison.enough:
+            return self.lift.verdicts
         return tuple(map(self._verdict, reversed(self.gains)))
 
     def _verdict(self, gain: Difference) -> str:
-        unit = self.lift.unit
-        steps = f"From {gain.over} to {gain.variant.split()[0]}"
-        if not gain.clear:
-            return f"{steps}: no gain seen ({unit.signed(gain.value)} {unit.ends(gain)})."
-        word = "better" if (gain.value < 0) == self.lift.lower_is_better else "worse"
-        return f"{steps}: {word} by {unit.amount(gain.value)} {unit.ends(gain)}."
+        lower = self.lift.lower_is_better
+        said = held_against(gain, self.lift.unit, gain.over, lower_is_better=lower)
+        more = "" if self.match == "steps" else ", in as many more steps"
+        return f"{gain.variant} {'' if said.startswith('cannot') else 'are '}{said}{more}."
+
+    @property
+    def note(self) -> str:
+        """What besides the number of different records differs between the sizes."""
+        own = {each.variant: each for each in self.lift.trials}
+        trials = [own[name_of(size)] for size in self.sizes]
+        if self.match == "examples":
+            steps = " / ".join(f"{each.steps:,}" for each in trials)
+            return f"Larger sizes also had more steps: {steps}."
+        often = " / ".join(f"{each.examples / each.distinct:.3g}" for each in trials)
+        return f"All sizes had the same steps, so a record was seen {often} times."
 
     def to_json(self) -> dict[str, Any]:
         """Returns all of it as JSON values."""
@@ -75,6 +84,7 @@ class Scaled:
             **self.lift.to_json(),
             "ref": self.ref,
             "sizes": list(self.sizes),
+            "note": self.note,
             "gains": [difference_json(each) for each in self.gains],
             "verdicts": list(self.verdicts),
             "verdict": self.verdicts[0],
@@ -86,7 +96,7 @@ def scaling(
     data: str | Variant,
     sizes: Sequence[int],
     *,
-    match: str = "steps",
+    match: Match = "steps",
     steps: int | None = None,
     **terms: Any,  # noqa: ANN401  each as `Terms` has it
 ) -> Scaled:
@@ -111,12 +121,13 @@ def scaling(
     )
     wanted = _sizes(sizes, whole)
     names = [name_of(size) for size in wanted]
-    budget = Budget("steps", steps or math.ceil(wanted[-1] / held.batch), held.batch)
+    least = steps or math.ceil(wanted[-1] / held.batch)
+    budget = Budget(match, least, held.batch, wanted[-1] if match == "examples" else None)
     study = declare([replace(whole, name=name) for name in names], held, budget, baseline=names[0])
     found = carry_out(_cut(study, wanted, once=match == "examples"), held, page)
     pairs = zip(names[1:], names, strict=False)
     gains = tuple(worth_of(found, one, other, len(names) - 1) for one, other in pairs)
-    result = Scaled(whole.name, tuple(wanted), gains, found)
+    result = Scaled(whole.name, tuple(wanted), gains, match, found)
     if page is not None:
         from trainers.lift.page.scaled import render
 
@@ -153,6 +164,6 @@ def _cut(study: Study, sizes: Sequence[int], *, once: bool) -> Study:
             )
             for replicate in range(study.replicates)
         ]
-    # They speak of variants that differ in their records, and of plans that are no more.
-    own = tuple(each for each in study.guards if each.name not in _OF_VARIANTS)
-    return replace(study, plans=plans, guards=own)
+    bound = study.bound(plans)
+    # It speaks of variants that differ in their records.
+    return replace(bound, guards=tuple(each for each in bound.guards if each.name != "shared"))

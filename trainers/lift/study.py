@@ -15,8 +15,9 @@ from trainers.evaluate import Task, parse_task
 from trainers.evaluate.general import general_tasks
 from trainers.lift.bench import Work
 from trainers.lift.budget import Budget, Plan, plan, sentence
-from trainers.lift.draws import places
-from trainers.lift.guards import Guard, guards
+from trainers.lift.draws import places, seed_of
+from trainers.lift.guards import Guard, guards, of_plans, worst_first
+from trainers.lift.looking import Look
 from trainers.lift.reading import Rows, items_of, rows_of
 from trainers.lift.terms import Terms
 from trainers.lift.variants import Variant
@@ -84,7 +85,9 @@ class Study:
         """Returns one trial, ready to be done."""
         own, rows = self.plans[name][replicate], self.variants[name].encoded
         key = f"{name}, replicate {replicate + 1}"
-        return Work(key, tuple(rows[at] for at in own.indices), own.steps, replicate)
+        return Work(
+            key, tuple(rows[at] for at in own.indices), own.steps, seed_of(self.seed, replicate)
+        )
 
     def settings_of(self, work: Work) -> SFT:
         """Returns the settings of a trial."""
@@ -100,6 +103,19 @@ class Study:
         device = self.device.partition(":")[0]
         need = estimate(self.config, plan_of(self.settings, longest, device)).needed
         return max(1, free_memory(self.device) // max(1, need))
+
+    def bound(self, plans: Mapping[str, Sequence[Plan]]) -> Study:
+        """Returns the study with other plans for some variants, which draw from a part of them.
+
+        Args:
+            plans: By name of the variant, for each replicate.
+        """
+        every = {**self.plans, **plans}
+        own = [rows.variant for rows in self.variants.values()]
+        found = of_plans(own, every, self.budget, bound=frozenset(plans))
+        names = {each.name for each in of_plans(own, self.plans, self.budget)}
+        rest = [each for each in self.guards if each.name not in names]
+        return replace(self, plans=every, guards=worst_first([*rest, *found]))
 
     def no_verdict(self) -> list[str]:
         """Says why nothing may be concluded, if so."""
@@ -121,8 +137,12 @@ class Study:
             16,
         )
 
-    def declared(self, looks: Sequence[int] = ()) -> dict[str, Any]:
-        """Returns all of it as JSON values."""
+    def declared(self, look: Look | None = None) -> dict[str, Any]:
+        """Returns all of it as JSON values.
+
+        Args:
+            look: Which look at the study this is, once it is known.
+        """
         return {
             "schema": "datakit.lift/1",
             "created": now(),
@@ -134,7 +154,8 @@ class Study:
             "budget": {**asdict(self.budget), "text": sentence(self.budget, self.plans)},
             "declared": {
                 "replicates": self.replicates,
-                "looks": list(looks),
+                "looks": [] if look is None else list(look.replicates),
+                "looks_declared": 1 if look is None else look.declared,
                 "seed": self.seed,
                 "variants": [
                     {
@@ -167,6 +188,8 @@ def declare(variants: Sequence[Variant], terms: Terms, budget: Budget, *, baseli
         raise InputError(f"{twice}: is given twice.")
     ordered = sorted(variants, key=lambda each: each.name != baseline)
     first = parse_task(terms.task, terms.options)
+    if len(first) < 2:
+        raise InputError(f"--task {terms.task}: has 1 item; 2 at least are needed.")
     base = _base(terms)
     rows = {
         each.name: rows_of(each, base.tokenizer, base.stops, terms.settings) for each in ordered
@@ -186,14 +209,13 @@ def declare(variants: Sequence[Variant], terms: Terms, budget: Budget, *, baseli
         places=where,
         replicates=terms.seeds,
         seed=terms.seed,
-        guards=tuple(
-            guards(
-                [each.variant for each in rows.values()],
-                items_of(terms.task, terms.options),
-                plans,
-                budget,
-                tested=len(first),
-            )
+        guards=guards(
+            [each.variant for each in rows.values()],
+            items_of(terms.task, terms.options),
+            plans,
+            budget,
+            tested=len(first),
+            effect=terms.effect,
         ),
         metric=terms.metric,
         device=models.default_device() if terms.device == "auto" else terms.device,

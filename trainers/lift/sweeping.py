@@ -7,23 +7,25 @@ seen is the choice and not the size.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from datakit.ablation import open_ablation, size_matched
 from datakit.errors import InputError, did_you_mean
-from datakit.record import Record
 from datakit.running.pipeline import Pipeline
+from datakit.steps.filter.where import number_of
 from trainers.lift.arms import Arm, bound, variants_of, worth_of
 from trainers.lift.budget import Budget
 from trainers.lift.carrying import carry_out
+from trainers.lift.draws import seed_of
 from trainers.lift.estimate import Difference
 from trainers.lift.result import Lift, difference_json
 from trainers.lift.study import declare
 from trainers.lift.terms import Terms
 from trainers.lift.variants import Variant
+from trainers.lift.words import held_against
 from trainers.lift.written import page_of, save
 from trainers.quiet import quiet
 
@@ -76,12 +78,10 @@ class Swept:
         side = "<=" if self.low else ">="
         name = f"{self.score} {side} {cut.cutoff:.6g} ({cut.records:,} records)"
         lift, unit, worth = self.lift, self.lift.unit, cut.worth
-        if any(each.level == "stop" for each in lift.guards) or not lift.comparison.enough:
+        if lift.stopped or not lift.comparison.enough:
             return f"{name}: no verdict."
-        if not worth.clear:
-            return f"{name}: as good as random ({unit.signed(worth.value)} {unit.ends(worth)})."
-        word = "better" if (worth.value < 0) == lift.lower_is_better else "worse"
-        return f"{name}: {word} than random by {unit.amount(worth.value)} {unit.ends(worth)}."
+        lower = lift.lower_is_better
+        return f"{name}: {held_against(worth, unit, 'as many at random', lower_is_better=lower)}."
 
     def to_json(self) -> dict[str, Any]:
         """Returns all of it as JSON values."""
@@ -119,7 +119,7 @@ def sweep(
 
     Args:
         pipeline: A pipeline or its file; the records of its newest version are cut.
-        score: A score in them; see `Record.scores`.
+        score: A score in them, or what else `filter.where` reads: `len(output)`.
         cuts: Shares of the records that are taken away, in percent.
         low: Whether low scores are the good ones.
         without: A step to leave out first: the filter that has cut by this score already.
@@ -135,8 +135,12 @@ def sweep(
         made = lab.all() if without is None else lab.without(without)
         name = lab.ref if without is None else f"{lab.ref} without {without}"
         whole = Variant(name, made.records, gone=made.gone)
-    places = _cutoffs(whole, score, cuts, low=low)
-    arms = {share: _arm(whole, score, at, low=low, seeds=held.seeds) for share, at in places}
+    scores = _scores(whole, score)
+    places = _cutoffs(scores, score, cuts, low=low)
+    arms = {}
+    for share, at in places:
+        kept = {id for id, own in scores.items() if (own <= at if low else own >= at)}
+        arms[share] = _arm(whole, f"{score} {'<=' if low else '>='} {at:.6g}", kept, held)
     budget = Budget("steps", steps, held.batch)
     study = declare(variants_of(whole, arms.values()), held, budget, baseline=whole.name)
     found = carry_out(bound(study, arms.values()), held, page)
@@ -165,34 +169,32 @@ def sweep(
 
 def _scores(whole: Variant, score: str) -> Mapping[str, float]:
     """Returns the score of each record, by id."""
-    found: dict[str, float] = {}
-    names: set[str] = set()
-    for each in whole.records:
-        numbers = {key: float(own) for key, own in each.scores.items() if _number(own)}
-        names.update(numbers)
-        if score in numbers:
-            found[each.id] = numbers[score]
+    try:
+        given = {each.id: number_of(score, each) for each in whole.records}
+    except ValueError as error:
+        raise InputError(f"--sweep: {error}.") from None
+    found = {id: value for id, value in given.items() if value is not None}
     if not found:
+        names = {name for each in whole.records for name in each.scores}
         near = did_you_mean(score, names)
-        there = f"; there are {', '.join(sorted(names))}." if names else "; they have no scores."
-        raise InputError(f"--sweep {score}: no record of {whole.name} has it{near or there}")
+        there = f"scores: {', '.join(sorted(names))}." if names else "there are no scores."
+        raise InputError(
+            f"--sweep {score}: is no number in any record of {whole.name}"
+            + (near or f"; {there} A length is one too: len(output).")
+        )
     if missing := len(whole) - len(found):
         raise InputError(
-            f"--sweep {score}: {missing:,} of {len(whole):,} records of {whole.name} have no such "
-            "number: it is measured by a step that they came after, or that passed them by."
+            f"--sweep {score}: is no number in {missing:,} of {len(whole):,} records of "
+            f"{whole.name}: they came after the step that measures it, or it passed them by."
         )
     return found
 
 
-def _number(value: Any) -> bool:  # noqa: ANN401  any JSON value
-    return type(value) in (int, float) and math.isfinite(value)
-
-
 def _cutoffs(
-    whole: Variant, score: str, cuts: Sequence[float], *, low: bool
+    scores: Mapping[str, float], score: str, cuts: Sequence[float], *, low: bool
 ) -> list[tuple[float, float]]:
     """Returns shares and the scores there; shares at which the score does not differ are one."""
-    ranked = sorted(_scores(whole, score).values(), reverse=low)
+    ranked = sorted(scores.values(), reverse=low)
     found: dict[float, float] = {}
     for share in sorted(set(cuts)):
         if not 0 < share < 100:
@@ -203,23 +205,17 @@ def _cutoffs(
     if not found:
         raise InputError(
             f"--sweep {score}: no cut takes anything away: its values differ too little among "
-            f"{len(whole):,} records."
+            f"{len(scores):,} records."
         )
     return [(share, at) for at, share in found.items()]
 
 
-def _arm(whole: Variant, score: str, cutoff: float, *, low: bool, seeds: int) -> Arm:
-    def stays(record: Record) -> bool:
-        value = float(record.scores[score])
-        return value <= cutoff if low else value >= cutoff
-
-    kept = tuple(each for each in whole.records if stays(each))
-    name = f"{score} {'<=' if low else '>='} {cutoff:.6g}"
-    control, words = f"random {len(kept):,}", "as many records drawn at random"
+def _arm(whole: Variant, name: str, ids: Collection[str], terms: Terms) -> Arm:
+    control, words = f"random {len(ids):,}", "as many records drawn at random"
     drawn = tuple(
-        frozenset(each.id for each in size_matched(whole.records, len(kept), seed))
-        for seed in range(seeds)
+        frozenset(each.id for each in size_matched(whole.records, len(ids), seed_of(terms.seed, k)))
+        for k in range(terms.seeds)
     )
-    cut = Variant(name, kept, gone=whole.gone)
+    kept = tuple(each for each in whole.records if each.id in ids)
     rival = Variant(control, whole.records, words, whole.gone)
-    return Arm(name, control, control, (cut, rival), drawn, words)
+    return Arm(name, control, control, (Variant(name, kept, gone=whole.gone), rival), drawn, words)

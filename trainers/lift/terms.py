@@ -26,6 +26,8 @@ class Terms:
         task: What is measured on data that no variant has; see `trainers.evaluate`.
         model: What is fine-tuned.
         seeds: Replicates; a verdict needs 5.
+        looks: Replicates at each look, as they are declared before the first; empty is one look, at
+            `seeds`. Every look that was not declared costs confidence.
         settings: Of each trial; steps and seed are the study's.
         metric: What the verdicts are about; None takes the task's first.
         effect: The smallest difference of interest, in the metric's unit.
@@ -46,6 +48,7 @@ class Terms:
     task: str
     model: str = "embedded"
     seeds: int = 5
+    looks: tuple[int, ...] = ()
     settings: SFT = field(default_factory=SFT)
     metric: str | None = None
     effect: float | None = None

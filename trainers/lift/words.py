@@ -9,7 +9,12 @@ import numpy as np
 
 from trainers.lift.estimate import ENOUGH, Comparison, Difference
 
-__all__ = ["Unit", "unit_of", "verdicts"]
+__all__ = ["LOWER", "Unit", "held_against", "is_bounded", "unit_of", "verdicts"]
+
+# Metrics that are better when they are lower.
+LOWER = frozenset({"nll", "bits_per_byte", "perplexity"})
+# Metrics whose values may be within 0 and 1 by accident.
+_UNBOUNDED = LOWER | {"margin", "chosen_logp", "rejected_logp"}
 
 
 class Unit:
@@ -17,7 +22,7 @@ class Unit:
 
     Args:
         metric: Its name.
-        share: Whether its scores are 0 or 1: differences are then points of a hundred.
+        share: Whether its scores are shares, from 0 to 1: differences are then points of a hundred.
     """
 
     def __init__(self, metric: str, *, share: bool) -> None:
@@ -55,18 +60,47 @@ def unit_of(metric: str, tables: Iterable[Any]) -> Unit:
         metric: Its name.
         tables: All its scores, as arrays of any shapes.
     """
-    share = all(np.isin(np.asarray(each), (0.0, 0.5, 1.0)).all() for each in tables)
-    return Unit(metric, share=share)
+    return Unit(metric, share=is_bounded(metric, tables))
 
 
-def verdicts(it: Comparison, baseline: str, unit: Unit, *, smallest: float | None) -> list[str]:
+def is_bounded(metric: str, tables: Iterable[Any]) -> bool:
+    """Returns whether the scores of a metric are shares, from 0 to 1.
+
+    Args:
+        metric: Its name.
+        tables: All its scores, as arrays of any shapes.
+    """
+    arrays = [np.asarray(each) for each in tables]
+    return metric not in _UNBOUNDED and all(((a >= 0) & (a <= 1)).all() for a in arrays)
+
+
+def held_against(it: Difference, unit: Unit, rival: str, *, lower_is_better: bool) -> str:
+    """Says what a difference allows to be said: `better than random by 0.1 ... [...]`.
+
+    Args:
+        it: The difference.
+        unit: How values are written.
+        rival: What `it.variant` is held against, in words.
+        lower_is_better: Of the metric.
+    """
+    if not it.clear:
+        change = f"({unit.signed(it.value)} {unit.ends(it)})"
+        return f"cannot be told from {rival} {change}{_sees(it, unit)}"
+    word = "better" if (it.value < 0) == lower_is_better else "worse"
+    return f"{word} than {rival} by {unit.amount(it.value)} {unit.ends(it)}"
+
+
+def _sees(it: Difference, unit: Unit) -> str:
+    return "" if it.sees is None else f"; this size sees about {unit.amount(it.sees)}"
+
+
+def verdicts(it: Comparison, baseline: str, unit: Unit) -> list[str]:
     """Says what the comparison allows to be said, the most wanted sentence first.
 
     Args:
         it: The comparison.
         baseline: The variant that the others are held against.
         unit: How values are written.
-        smallest: The smallest effect that a study of this size would find four times in five.
     """
     if not it.enough:
         count = "1 replicate is" if it.replicates == 1 else f"{it.replicates} replicates are"
@@ -76,32 +110,29 @@ def verdicts(it: Comparison, baseline: str, unit: Unit, *, smallest: float | Non
         ]
     ranked = sorted(it.means, key=lambda name: it.means[name], reverse=not it.lower_is_better)
     first, *others = ranked
-    said = [_between(it, first, others[0], unit, smallest)]
+    said = [_between(it, first, others[0], unit)]
     if len(others) > 1:
-        said += list(_rest(it, ranked, baseline, unit, smallest))
+        said += list(_rest(it, ranked, baseline, unit))
     return said
 
 
-def _rest(
-    it: Comparison, ranked: list[str], baseline: str, unit: Unit, smallest: float | None
-) -> Iterator[str]:
+def _rest(it: Comparison, ranked: list[str], baseline: str, unit: Unit) -> Iterator[str]:
     told = set(ranked[:2])
     for name in ranked:
         if name != baseline and {name, baseline} != told:
-            yield _between(it, name, baseline, unit, smallest)
+            yield _between(it, name, baseline, unit)
 
 
-def _between(it: Comparison, one: str, other: str, unit: Unit, smallest: float | None) -> str:
+def _between(it: Comparison, one: str, other: str, unit: Unit) -> str:
     if _better(it, other, one):
         one, other = other, one
     found = it.difference(one, other)
     if found.clear:
         verb = "beats" if _better(it, one, other) else "loses to"
         return f"{one} {verb} {other} by {unit.amount(found.value)} {unit.ends(found)}."
-    sees = f"; this size sees {unit.amount(smallest)} or more" if smallest is not None else ""
     return (
         f"{one} and {other} cannot be told apart "
-        f"({unit.signed(found.value)} {unit.ends(found)}){sees}."
+        f"({unit.signed(found.value)} {unit.ends(found)}){_sees(found, unit)}."
     )
 
 

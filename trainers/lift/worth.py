@@ -8,6 +8,7 @@ from typing import Any
 from datakit.ablation import StepCost
 from trainers.lift.estimate import ENOUGH, Difference
 from trainers.lift.result import Lift, difference_json
+from trainers.lift.words import held_against
 
 __all__ = ["HELPLESS", "NEEDED", "Ablated", "Worth", "verdict_of"]
 
@@ -25,9 +26,11 @@ class Worth:
         records: How many records come out then.
         whole: How many come out with all steps; of a step alone, with the generators only.
         changed: Whether that changes the records; if not, nothing was trained for it.
+        makes: Whether fewer records come out without it: it makes them, or others need it.
         against: What it is held against, in words.
-        worth: How much better the model is with the step than with the control; None if nothing
-            changed.
+        worth: How much better the model is with what the step chose than with as many records drawn
+            at random; of a step that makes records, with those than with as many others. None if
+            nothing changed.
         raw: How much better with all steps than without this one, of whatever sizes.
         cost: What it asked for and threw away.
         verdict: In words.
@@ -38,6 +41,7 @@ class Worth:
     records: int
     whole: int
     changed: bool
+    makes: bool
     against: str
     worth: Difference | None
     raw: Difference | None
@@ -56,6 +60,7 @@ class Worth:
             "alone": self.alone,
             "records": {"then": self.records, "whole": self.whole},
             "changed": self.changed,
+            "makes": self.makes,
             "against": self.against or None,
             "worth": None if self.worth is None else difference_json(self.worth),
             "raw": None if self.raw is None else difference_json(self.raw),
@@ -95,35 +100,49 @@ class Ablated:
         }
 
 
-def verdict_of(worth: Difference | None, found: Lift | None, cost: StepCost) -> str:
+def verdict_of(
+    worth: Difference | None, raw: Difference | None, found: Lift | None, cost: StepCost
+) -> str:
     """Says what a step was worth; nothing from a point estimate.
 
     Args:
         worth: The difference from its control; None if it changed nothing.
+        raw: All steps over all but this one, for a step that makes records; else None.
         found: The study.
         cost: What the step cost.
     """
     if worth is None or found is None:
         return "Changed nothing here: the records are the same."
-    stopped = [each.text for each in found.guards if each.level == "stop"]
-    if stopped:
+    if found.stopped:
         return "No verdict: test items stand in the records."
     if not found.comparison.enough:
         return f"No verdict: {ENOUGH} replicates are needed."
-    unit = found.unit
-    better = (worth.value < 0) == found.lower_is_better
-    size = f"{unit.amount(worth.value)} {unit.ends(worth)}"
-    if not worth.clear:
-        spent = f" It cost ${cost.usd:.2f}." if cost.usd else ""
-        return f"No worth seen ({unit.signed(worth.value)} {unit.ends(worth)}).{spent}"
-    if not better:
-        return f"Hurt: {size} worse than its control."
-    return f"Paid: {size} better than its control.{_price(worth, found, cost)}"
+    lower, unit = found.lower_is_better, found.unit
+    if raw is None:
+        said = held_against(worth, unit, "as many at random", lower_is_better=lower)
+        return f"{_word(worth, lower)}: {said}.{_price(worth, found, cost)}"
+    each = held_against(worth, unit, "as many others", lower_is_better=lower)
+    whole = held_against(raw, unit, "without them", lower_is_better=lower)
+    return f"{_word(raw, lower)}: with its records {whole}; record for record {each}." + _price(
+        raw, found, cost
+    )
 
 
-def _price(worth: Difference, found: Lift, cost: StepCost) -> str:
+def _word(it: Difference, lower_is_better: bool) -> str:
+    if not it.clear:
+        return "Open"
+    return "Paid" if (it.value < 0) == lower_is_better else "Hurt"
+
+
+def _price(it: Difference, found: Lift, cost: StepCost) -> str:
+    """Returns what the step cost, and where it paid, from what to what for each point."""
     if not cost.usd:
         return ""
-    points = abs(worth.value) * (100 if found.unit.share else 1)
-    unit = "point" if found.unit.share else found.unit.amount(1.0).partition(" ")[2] or "unit"
-    return f" ${float(cost.usd) / points:.2f} for each {unit}."
+    if not it.clear or (it.value < 0) != found.lower_is_better or it.low is None or it.high is None:
+        return f" It cost ${cost.usd:.2f}."
+    times = 100 if found.unit.share else 1
+    dear, cheap = sorted((abs(it.low), abs(it.high)))
+    unit = found.unit.amount(1.0).partition(" ")[2].removesuffix("s") or "unit"
+    unit = unit.replace("nats ", "nat ").replace("bits ", "bit ")
+    usd = float(cost.usd) / times
+    return f" It cost ${cost.usd:.2f}: ${usd / cheap:.2f} to ${usd / dear:.2f} for each {unit}."

@@ -1,4 +1,4 @@
-"""The files of a study: its page, and the JSON beside it that knows the looks so far."""
+"""The files of a study: its page, and the JSON beside it."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from datakit.errors import InputError
-from trainers.lift.study import Study
 
-__all__ = ["looks_of", "page_of", "save", "write_json"]
+__all__ = ["page_of", "save", "write_json"]
 
 
 def page_of(out: str | Path | None) -> Path | None:
@@ -34,22 +33,6 @@ def page_of(out: str | Path | None) -> Path | None:
     if not os.access(path.parent, os.W_OK):
         raise InputError(f"-o {path}: {path.parent} cannot be written to.")
     return path
-
-
-def looks_of(study: Study, page: Path | None) -> list[int]:
-    """Returns the replicates at each look so far, this one the last.
-
-    The same study with more replicates, after a look at fewer, is another look.
-    """
-    before: list[int] = []
-    if page is not None:
-        try:
-            value = json.loads(page.with_suffix(".json").read_text("utf-8"))
-            if value["identity"] == study.identity() and value["status"] == "done":
-                before = [int(each) for each in value["declared"]["looks"]]
-        except (OSError, ValueError, KeyError, TypeError):
-            before = []
-    return [*(each for each in before if each < study.replicates), study.replicates]
 
 
 def save(page: Path, value: Mapping[str, Any], text: str) -> None:

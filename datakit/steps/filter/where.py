@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import math
 import operator
 from collections.abc import Callable
 from functools import lru_cache
@@ -12,6 +13,8 @@ from datakit.outcome import Drop
 from datakit.record import Record
 from datakit.step import step
 from datakit.text import clip
+
+__all__ = ["Where", "number_of"]
 
 _COMPARE: dict[type[ast.cmpop], Callable[[Any, Any], bool]] = {
     ast.Eq: operator.eq,
@@ -60,6 +63,26 @@ class Where:
             message = str(error)
             return Drop("not_comparable", expression=self.expression, values=seen, message=message)
         return Drop("where", expression=self.expression, values=seen)
+
+
+def number_of(expression: str, record: Record) -> float | None:
+    """Returns what an expression such as `ifd` or `len(output)` is of a record.
+
+    Args:
+        expression: As `filter.where` takes it.
+        record: The record.
+
+    Returns:
+        None if the record lacks it, or if it is no finite number.
+
+    Raises:
+        ValueError: If the expression is none.
+    """
+    try:
+        value = _value(_parse(expression), record, {})
+    except (_MissingError, TypeError):
+        return None
+    return float(value) if type(value) in (int, float) and math.isfinite(value) else None
 
 
 class _MissingError(Exception):

@@ -5,7 +5,6 @@ import numpy as np
 from trainers.evaluate import Items
 from trainers.lift.estimate import compare
 from trainers.lift.guards import Guard
-from trainers.lift.power import smallest_effect
 from trainers.lift.result import UNTRAINED, Lift, Trial
 from trainers.lift.words import unit_of, verdicts
 
@@ -147,11 +146,6 @@ def made(metric="nll", *, means=None, replicates=5, items=40, seed=0, spread=0.0
     comparison = compare(tables, weights=weights, lower_is_better=lower)
     few = {name: 0.4 * table for name, table in tables.items()}
     bits = compare(few, weights=weights, lower_is_better=lower)
-    parts = [each.components for each in comparison.differences if each.components]
-    smallest = None
-    if parts:
-        limits = {"critical": comparison.critical, "freedom": comparison.freedom}
-        smallest = smallest_effect(parts[0], replicates, items, **limits)
     trials = tuple(_trials(metric, tables, weights, ids, seed))
     general = {
         name: np.array([each.general.scores["nll"] for each in trials if each.variant == name])
@@ -159,7 +153,7 @@ def made(metric="nll", *, means=None, replicates=5, items=40, seed=0, spread=0.0
     }
     baseline = next(iter(means))
     unit = unit_of(metric, tables.values())
-    said = verdicts(comparison, baseline, unit, smallest=smallest)
+    said = verdicts(comparison, baseline, unit)
     stops = [each.text for each in guards if each.level == "stop"]
     return Lift(
         study=_declared(means, replicates, items),
@@ -172,6 +166,6 @@ def made(metric="nll", *, means=None, replicates=5, items=40, seed=0, spread=0.0
         others={"bits_per_byte": bits} if lower else {},
         forgotten=_over(general, np.full(20, 2.6), True),
         guards=tuple(guards),
-        smallest=smallest,
+        smallest=max((d.sees for d in comparison.differences if d.sees), default=None),
         verdicts=tuple(stops or said),
     )

@@ -234,3 +234,11 @@ def test_intervals_of_few_items_hold():
     freedom = compare({"a": drawn[0], "b": drawn[1]}).freedom
     assert (away <= t_quantile(0.975, freedom)).mean() >= 0.95 - off(800)
     assert (away <= t_quantile(0.975, 9)).mean() < 0.9
+
+
+def test_parts_of_an_item_have_a_width_too():
+    whole = [[1.0, 1.0, 1.0, 1.0]] * 5
+    for weights in (None, [1.0, 2.0, 3.0, 2.0]):
+        it = compare({"a": whole, "b": whole}, weights=weights, bounded=True).differences[0]
+        assert it.low < 0 < it.high
+    assert compare({"a": whole, "b": whole}, bounded=False).differences[0].high == 0

@@ -1,10 +1,11 @@
+from dataclasses import replace
+
 import pytest
 
 from datakit.record import Record
 from trainers.lift.budget import Budget, Plan, plan
 from trainers.lift.draws import places
-from trainers.lift.guards import Guard, guards
-from trainers.lift.power import Need
+from trainers.lift.guards import Guard, guards, of_plans
 from trainers.lift.variants import Variant
 
 LONG = " ".join(f"word{at}" for at in range(24))
@@ -235,23 +236,22 @@ def test_items_that_ask_the_same():
     ]
 
 
-def need(smallest):
-    return Need(0.05, 5, 40, smallest, 9, 80, 0.01, 0.01)
+def test_an_effect_below_one_item_is_told():
+    (said, *_) = [text for level, text in told(looked(made("a"), effect=0.02), "items")]
+    assert said.startswith("--detect 0.02: of a share this is less than one of 40 test items")
+    assert not told(looked(made("a"), effect=0.03), "items")
 
 
-def test_an_effect_that_is_asked_for():
-    found = looked(made("a"), made("b"), need=need(0.08), show="{:.1%}".format)
-    text = (
-        "5 replicates on 40 items find 8.0% or more; 5.0% takes 9 replicates on the same items, or "
-        "80 items with the same number of replicates."
-    )
-    assert told(found, "power") == [("warn", text)]
-    assert [level for level, _ in told(looked(made("a"), need=need(0.04)), "power")] == ["ok"]
+def test_a_control_that_is_drawn_anew_is_no_twin():
+    plans = {"a": [Plan((0, 1), 1, 20, 2)], "b": [Plan((1, 2), 1, 20, 2), Plan((0, 3), 1, 20, 2)]}
+    both = [made("a"), replace(made("a"), name="b")]
+    assert "same" in {each.name for each in of_plans(both, plans, STEPS)}
+    assert "same" not in {each.name for each in of_plans(both, plans, STEPS, bound=["b"])}
 
 
 def test_the_worst_comes_first():
     leaked = Record(ITEMS[3].instruction, output="y")
-    found = looked(made("a"), made("b", 40, extra=(leaked,)), need=need(0.08))
+    found = looked(made("a"), made("b", 40, extra=(leaked,)), effect=0.02)
     levels = [each.level for each in found]
     assert levels == sorted(levels, key=["stop", "warn", "note", "ok"].index)
     assert {*levels} == {"stop", "warn", "note", "ok"}

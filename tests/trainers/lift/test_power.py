@@ -7,7 +7,7 @@ import pytest
 
 from tests.benchmarks.coverage import MEASURED, SEEDS, errors, power, tables
 from trainers.lift.family import critical
-from trainers.lift.power import MOST, level, looks, needed, risk, smallest_effect
+from trainers.lift.power import MOST, hardest, level, looks, needed, risk, smallest_effect
 from trainers.lift.variance import Components
 from trainers.stats import t_quantile
 
@@ -152,3 +152,20 @@ def test_looks_err_no_more_often_than_they_say():
     assert wrong([level(each, 4) for each in (1, 2, 3, 4)]) <= 0.05 + off
     # The same looks at 95 % each err too often: that is what the levels are for.
     assert wrong([0.95] * 4) > 0.05 + off
+
+
+def test_the_next_look_is_judged_more_strictly():
+    parts = Components(0.01**2, 0.02**2, 0.02**2)
+    plain = needed(parts, 0.015, replicates=5, items=300)
+    stricter = needed(parts, 0.015, replicates=5, items=300, again=level(2))
+    assert stricter.smallest == plain.smallest
+    assert stricter.more_replicates > plain.more_replicates
+
+
+def test_the_hardest_of_several_differences_is_planned_for():
+    easy, hard = (
+        needed(Components(s**2, s**2, s**2), 0.02, replicates=5, items=40) for s in (0.01, 0.02)
+    )
+    both = hardest([easy, hard])
+    assert both.smallest == hard.smallest
+    assert both.more_replicates == hard.more_replicates

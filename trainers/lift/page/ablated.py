@@ -84,8 +84,8 @@ def _forest(ablated: Ablated, lift: Lift) -> Markup:
         lift.unit, by_worth(lift.unit, "its control", lower_is_better=lift.lower_is_better)
     )
     note = (
-        "With the step, over a control of the same size whose records were dropped at random. The "
-        "worths do not add up: two steps may do the same work."
+        "What a step chose, over as many records drawn at random; of a step that makes records, "
+        "its own over as many others. Worths do not add up: two steps may do the same work."
     )
     return forest("Worth of each step", rows, measure, without=told.without, note=note)
 

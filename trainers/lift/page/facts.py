@@ -27,10 +27,9 @@ class Told:
     def __init__(self, lift: Lift) -> None:
         self.lift = lift
         self.unit = lift.unit
-        stopped = any(each.level == "stop" for each in lift.guards)
         few = not lift.comparison.enough
         # Why nothing may be concluded; empty if something may.
-        self.without = "no verdict" if stopped else ("not enough" if few else "")
+        self.without = "no verdict" if lift.stopped else ("not enough" if few else "")
         self.task = str(lift.study["task"]["given"])
         self.model = str(lift.study["model"]["given"])
 

@@ -101,7 +101,7 @@ def _reading(told: Told) -> str:
     text += f" In brackets: intervals of {told.confidence}, together in each column"
     if not told.without and told.lift.smallest is not None:
         sees = told.unit.amount(told.lift.smallest)
-        text += f"; strong where they leave out 0. This size sees {sees} or more."
+        text += f"; strong where they leave out 0. This size sees about {sees}."
         return f'{text} "Is best" is no verdict.'
     why = "too few replicates" if told.without == "not enough" else "a study without a verdict"
     return f"{text}, from {why}."

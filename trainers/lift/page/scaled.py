@@ -25,6 +25,7 @@ def render(scaled: Scaled) -> str:
         heading=f"Lift by size of {scaled.ref}"[:80],
         picture=_curve(scaled, told),
         chapters=[Chapter("gains", "Size by size", gains)],
+        notes=[scaled.note],
         more="gains",
     )
     return render_study(scaled.lift, angle)
@@ -55,10 +56,7 @@ def _gains(scaled: Scaled, told: Told) -> Markup:
         for each in scaled.gains
     ]
     head = ("from", "to", told.unit_name, "adjusted p")
-    note = (
-        "Each size against the one before it; these intervals hold together. Where the last one "
-        "leaves out 0 on the better side, more records still paid."
-    )
+    note = f"Each size against the one before it; these intervals hold together. {scaled.note}"
     return chapter(
         "gains",
         "Size by size",
