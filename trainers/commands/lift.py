@@ -99,14 +99,7 @@ def add_study(
         default="stop",
         help="where test items stand in a variant: stop first, or go on without a verdict (stop)",
     )
-    parser.add_argument("--limit", type=int, metavar="N", help="only the first N test items")
-    parser.add_argument("--max-new-tokens", type=int, metavar="N", help="most tokens of an answer")
-    parser.add_argument("--no-general", action="store_true", help="leave the general set out")
-    parser.add_argument("--workers", type=int, metavar="N", help="trials at once (as fits)")
-    parser.add_argument(
-        "--draw-seed", type=int, default=0, metavar="N", help="seed of the draws (0)"
-    )
-    parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
+    _add_measuring(parser)
     parser.add_argument(
         "-o", "--out", default=page, metavar="FILE", help=f"the page ({page}); .json beside it"
     )
@@ -117,6 +110,17 @@ def add_study(
         metavar="OURS=THEIRS,...",
         help="names of fields: instruction=question,...",
     )
+
+
+def _add_measuring(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--limit", type=int, metavar="N", help="only the first N test items")
+    parser.add_argument("--max-new-tokens", type=int, metavar="N", help="most tokens of an answer")
+    parser.add_argument("--no-general", action="store_true", help="leave the general set out")
+    parser.add_argument("--workers", type=int, metavar="N", help="trials at once (as fits)")
+    parser.add_argument(
+        "--draw-seed", type=int, default=0, metavar="N", help="seed of the draws (0)"
+    )
+    parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
 
 
 def study_options(args: argparse.Namespace, console: Console) -> dict[str, Any]:

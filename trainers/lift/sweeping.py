@@ -132,39 +132,42 @@ def sweep(
     held = Terms(**terms)
     page = page_of(held.out)
     with open_ablation(pipeline, store=held.store) as lab:
-        made = lab.all() if without is None else lab.without(without)
+        every = lab.all() if without is None else lab.without(without)
         name = lab.ref if without is None else f"{lab.ref} without {without}"
-        whole = Variant(name, made.records, gone=made.gone)
-    scores = _scores(whole, score)
-    places = _cutoffs(scores, score, cuts, low=low)
-    arms = {}
-    for share, at in places:
-        kept = {id for id, own in scores.items() if (own <= at if low else own >= at)}
-        arms[share] = _arm(whole, f"{score} {'<=' if low else '>='} {at:.6g}", kept, held)
+        whole = Variant(name, every.records, gone=every.gone)
+    arms = _arms(whole, score, cuts, held, low=low)
     budget = Budget("steps", steps, held.batch)
     study = declare(variants_of(whole, arms.values()), held, budget, baseline=whole.name)
     found = carry_out(bound(study, arms.values()), held, page)
-    result = Swept(
-        whole.name,
-        score,
-        low,
-        tuple(
-            Cut(
-                share,
-                at,
-                len(arms[share].drawn[0]),
-                worth_of(found, arms[share].one, arms[share].other, len(arms)),
-                worth_of(found, arms[share].one, whole.name, len(arms)),
-            )
-            for share, at in places
-        ),
-        found,
+    made = tuple(
+        Cut(
+            share,
+            at,
+            len(arm.drawn[0]),
+            worth_of(found, arm.one, arm.other, len(arms)),
+            worth_of(found, arm.one, whole.name, len(arms)),
+        )
+        for (share, at), arm in arms.items()
     )
+    result = Swept(whole.name, score, low, made, found)
     if page is not None:
         from trainers.lift.page.swept import render
 
         save(page, result.to_json(), render(result))
     return result
+
+
+def _arms(
+    whole: Variant, score: str, cuts: Sequence[float], terms: Terms, *, low: bool
+) -> dict[tuple[float, float], Arm]:
+    """Returns the arm of each cut, by its share and its score."""
+    scores = _scores(whole, score)
+    arms = {}
+    for share, at in _cutoffs(scores, score, cuts, low=low):
+        kept = {id for id, own in scores.items() if (own <= at if low else own >= at)}
+        name = f"{score} {'<=' if low else '>='} {at:.6g}"
+        arms[share, at] = _arm(whole, name, kept, terms)
+    return arms
 
 
 def _scores(whole: Variant, score: str) -> Mapping[str, float]:
