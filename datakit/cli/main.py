@@ -52,6 +52,8 @@ COMMANDS = {
 _INTERRUPTED = 130
 _OUR_FAULT = 70
 _SAVED = " What was answered is saved; the same command goes on from there."
+_TRIALS = " Finished trials are kept; the same command goes on from there."
+_KEPT = {"run": _SAVED, "lift": _TRIALS, "scaling": _TRIALS, "ablate": _TRIALS}
 
 _CHOICE = re.compile(
     r"argument (?P<what>\S+): invalid choice: '(?P<given>.*)' \(choose from (?P<known>.*)\)"
@@ -122,7 +124,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else 2
     except KeyboardInterrupt:
-        _say(f"Interrupted.{_SAVED if words[:1] == ['run'] else ''}")
+        _say(f"Interrupted.{_KEPT.get(words[0] if words else '', '')}")
         return _INTERRUPTED
     except BrokenPipeError:
         # The reader (`head`) has seen enough; Python must not complain at its exit.

@@ -16,6 +16,10 @@ from trainers.sft import SFT
 __all__ = ["ablate"]
 
 
+_PAGE = "reports/ablation.html"
+_SWEPT = "reports/sweep.html"
+
+
 def _cuts(text: str) -> list[float]:
     try:
         return [float(each) for each in text.split(",")]
@@ -43,7 +47,8 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--sweep",
         metavar="SCORE",
-        help="instead: move the cutoff of a score, or of len(output), against random removal",
+        help="instead: move the cutoff of a score, or of len(output), against random removal "
+        f"({_SWEPT})",
     )
     parser.add_argument(
         "--cuts",
@@ -52,18 +57,18 @@ def _configure(parser: argparse.ArgumentParser) -> None:
         help="percent of the records that --sweep takes away (25,50,75)",
     )
     parser.add_argument("--keep", choices=["high", "low"], help="scores that --sweep leaves (high)")
-    add_study(parser, page="reports/ablation.html")
+    add_study(parser, page=_PAGE)
     add_flags(parser, SFT, without=("steps", "epochs", "seed", *WATCHED))
 
 
 @command(_configure)
 def ablate(args: argparse.Namespace, console: Console) -> int:
-    """Leave each step of a finished run out, and measure what it was worth; asks nobody."""
+    """Leave each step of a finished run out, and measure what it was worth."""
     _check(args)
     options = study_options(args, console)
-    # What is rebuilt has our fields.
-    options.pop("fields")
     if args.sweep is not None:
+        if args.out == _PAGE:
+            args.out = options["out"] = _SWEPT
         return _swept(args, console, options)
     from trainers.lift.ablating import ablate as measured
 
@@ -87,11 +92,7 @@ def ablate(args: argparse.Namespace, console: Console) -> int:
 
 
 def _check(args: argparse.Namespace) -> None:
-    wrong = []
-    if args.match != "steps" or args.examples is not None or args.tokens is not None:
-        wrong.append("--match, --examples, --tokens: the trials of an ablation have steps alike.")
-    if args.fields:
-        wrong.append("--fields: a finished run has our fields.")
+    wrong: list[str] = []
     if args.sweep is None:
         given = [name for name in ("cuts", "keep") if getattr(args, name) is not None]
         wrong += [f"--{name}: belongs to --sweep SCORE." for name in given]

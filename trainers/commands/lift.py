@@ -14,7 +14,7 @@ from trainers.evaluate import TASKS, TaskOptions
 from trainers.running.ear import Ear
 from trainers.sft import SFT
 
-__all__ = ["WATCHED", "add_study", "lift", "shown_lift", "study_options"]
+__all__ = ["WATCHED", "add_fields", "add_study", "lift", "shown_lift", "study_options"]
 
 _PAGE = "reports/lift.html"
 
@@ -22,7 +22,10 @@ _PAGE = "reports/lift.html"
 def _configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("refs", nargs="+", metavar="REF", help="a variant: a version or a file")
     parser.add_argument("--baseline", required=True, metavar="REF", help="what they are held to")
-    add_study(parser)
+    add_study(parser, match=("steps", "examples", "tokens"))
+    parser.add_argument("--examples", type=int, metavar="N", help="examples of a trial")
+    parser.add_argument("--tokens", type=int, metavar="N", help="tokens of a trial")
+    add_fields(parser)
     parser.add_argument(
         "--control",
         action="append",
@@ -49,7 +52,11 @@ WATCHED = ("evaluate_every", "patience", "save_every", "report_to")
 
 
 def add_study(
-    parser: argparse.ArgumentParser, *, page: str = _PAGE, steps: int | None = 16
+    parser: argparse.ArgumentParser,
+    *,
+    page: str = _PAGE,
+    steps: int | None = 16,
+    match: Sequence[str] = (),
 ) -> None:
     """Adds what every study takes.
 
@@ -57,6 +64,7 @@ def add_study(
         parser: Is added to.
         page: Where the page goes if nothing is said.
         steps: Of a trial, if nothing is said; None leaves it to the study.
+        match: What may be alike in all trials; empty is steps alone.
     """
     tasks = ", ".join(TASKS)
     parser.add_argument("--task", required=True, metavar="NAME:FILE", help=f"one of {tasks}")
@@ -71,12 +79,10 @@ def add_study(
         metavar="K,K,...",
         help="replicates at each look, declared before the first; others cost more (one look)",
     )
-    parser.add_argument(
-        "--match",
-        choices=["steps", "examples", "tokens"],
-        default="steps",
-        help="what all trials have alike (steps)",
-    )
+    if match:
+        parser.add_argument(
+            "--match", choices=match, default="steps", help="what all trials have alike (steps)"
+        )
     parser.add_argument(
         "--steps",
         type=int,
@@ -84,8 +90,6 @@ def add_study(
         metavar="N",
         help=f"steps of a trial ({steps or 'each record of the largest size once'})",
     )
-    parser.add_argument("--examples", type=int, metavar="N", help="examples of a trial")
-    parser.add_argument("--tokens", type=int, metavar="N", help="tokens of a trial")
     parser.add_argument("--metric", metavar="NAME", help="what the verdict is about")
     parser.add_argument(
         "--detect",
@@ -104,6 +108,10 @@ def add_study(
         "-o", "--out", default=page, metavar="FILE", help=f"the page ({page}); .json beside it"
     )
     parser.add_argument("--settings", metavar="FILE", help="settings as YAML; options win")
+
+
+def add_fields(parser: argparse.ArgumentParser) -> None:
+    """Adds `--fields`, for data of the user's own."""
     parser.add_argument(
         "--fields",
         type=fields_option,
@@ -124,7 +132,7 @@ def _add_measuring(parser: argparse.ArgumentParser) -> None:
 
 
 def study_options(args: argparse.Namespace, console: Console) -> dict[str, Any]:
-    """Returns what `add_study` read, as `trainers.lift.terms.Terms` takes it, and match and steps.
+    """Returns what `add_study` read: the steps, and what `trainers.lift.terms.Terms` takes.
 
     Raises:
         InputError: If a number is below 1.
@@ -132,11 +140,15 @@ def study_options(args: argparse.Namespace, console: Console) -> dict[str, Any]:
     wrong = [
         f"--{name.replace('_', '-')}: must be a whole number of at least 1, not {value}."
         for name in ("seeds", "steps", "examples", "tokens", "limit", "max_new_tokens", "workers")
-        if (value := getattr(args, name)) is not None and value < 1
+        if (value := getattr(args, name, None)) is not None and value < 1
     ]
     for name in ("examples", "tokens"):
-        if getattr(args, name) is not None and args.match != name:
+        if getattr(args, name, None) is not None and args.match != name:
             wrong.append(f"--{name}: belongs to --match {name}.")
+    if args.draw_seed < 0:
+        wrong.append(f"--draw-seed: must be 0 or more, not {args.draw_seed}.")
+    if args.looks and args.seeds not in args.looks:
+        wrong.append(f"--seeds {args.seeds}: is not among --looks; one look is at each of them.")
     if args.detect is not None and not 0 < args.detect < float("inf"):
         wrong.append(f"--detect: must be a number over 0, not {args.detect}.")
     if wrong:
@@ -156,7 +168,7 @@ def study_options(args: argparse.Namespace, console: Console) -> dict[str, Any]:
         "workers": args.workers,
         "device": args.device,
         "store": args.store,
-        "fields": args.fields,
+        "fields": getattr(args, "fields", None),
         "seed": args.draw_seed,
         "out": args.out,
         "ear": Ear(console.say, lambda text, last: console.repaint(text, last=last)),

@@ -5,9 +5,8 @@ from __future__ import annotations
 import argparse
 
 from datakit.cli.console import Console, command
-from datakit.errors import InputError
 from trainers.commands.flags import add_flags
-from trainers.commands.lift import WATCHED, add_study, shown_lift, study_options
+from trainers.commands.lift import WATCHED, add_fields, add_study, shown_lift, study_options
 from trainers.sft import SFT
 
 __all__ = ["scaling"]
@@ -25,15 +24,14 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--sizes", required=True, type=_sizes, metavar="N,N,...", help="how many records"
     )
-    add_study(parser, page="reports/scaling.html", steps=None)
+    add_study(parser, page="reports/scaling.html", steps=None, match=("steps", "examples"))
+    add_fields(parser)
     add_flags(parser, SFT, without=("steps", "epochs", "seed", *WATCHED))
 
 
 @command(_configure)
 def scaling(args: argparse.Namespace, console: Console) -> int:
     """Measure what more and more records of one dataset make of a model."""
-    if args.examples is not None or args.tokens is not None:
-        raise InputError("--examples and --tokens: a trial has as many as --sizes says.")
     options = study_options(args, console)
     from trainers.lift.scaling import scaling as measured
 

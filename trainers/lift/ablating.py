@@ -15,20 +15,25 @@ from typing import Any
 from datakit.ablation import Ablation, Rerun, StepCost, control_of, open_ablation
 from datakit.ablation import Variant as Rebuilt
 from datakit.errors import InputError
+from datakit.record import Record
+from datakit.running.growth import Progress
 from datakit.running.pipeline import Pipeline
 from trainers.lift.arms import Arm, bound, variants_of, worth_of
 from trainers.lift.budget import Budget
-from trainers.lift.carrying import carry_out
+from trainers.lift.carrying import carry_out, check
 from trainers.lift.draws import seed_of
 from trainers.lift.result import Lift
 from trainers.lift.study import declare
 from trainers.lift.terms import Terms
-from trainers.lift.variants import Variant
+from trainers.lift.variants import Variant, gone_of
 from trainers.lift.worth import HELPLESS, NEEDED, Ablated, Worth, verdict_of
 from trainers.lift.written import page_of, save
 from trainers.quiet import quiet
 
 __all__ = ["ablate"]
+
+# Begins the note that every variant with fixed candidates has.
+_SAME = "The same candidates"
 
 
 @quiet()
@@ -59,6 +64,11 @@ def ablate(
     page = page_of(held.out)
     with open_ablation(pipeline, store=held.store) as lab:
         held.ear.say(f"rebuilt   {lab.ref}: all steps give its records again, and nobody was asked")
+        budget = Budget("steps", steps, held.batch)
+        if rerun is not None:
+            # What is wrong is found before the teacher is paid.
+            whole = [_variant(lab.ref, lab.all())]
+            check(declare(whole, held, budget, baseline=lab.ref), held)
         taken = _Taken.apart(lab, _chosen(only, lab), held, steps=steps, alone=alone, rerun=rerun)
     arms = [each.arm for each in taken.changes if each.arm is not None]
     found = None
@@ -66,7 +76,7 @@ def ablate(
         study = declare(
             variants_of(taken.whole, arms),
             held,
-            Budget("steps", steps, held.batch),
+            budget,
             baseline=taken.whole.name,
         )
         found = carry_out(bound(study, arms), held, page)
@@ -123,18 +133,22 @@ class _Taken:
     ) -> _Taken:
         every = lab.all()
         costs = {each.step: each for each in lab.costs()}
-        notes = list(every.notes)
+        notes: list[str] = []
         changes = []
+        held = False
         for step in chosen:
             left = lab.without(step)
             if left.held:
                 left, note = _again(lab, step, left, rerun, terms)
                 notes.append(note)
+            held |= left.held
+            # What holds for all of them is told once.
+            notes += [f"Without {step}: {each}" for each in left.notes if _SAME not in each]
             changes.append(_left_out(lab, step, left, costs[step], terms))
         if alone:
             filters = (each for each in chosen if each not in lab.generators)
             changes += [_alone(lab, step, costs[step], terms) for step in filters]
-        if any(lab.without(step).held for step in chosen):
+        if held:
             notes.insert(
                 0,
                 "Candidates are held fixed: those that the run made with all steps in place. "
@@ -184,15 +198,30 @@ def _again(
     except InputError as error:
         return left, f"There is no true rerun without {step}: {error}"
     if asked.records is not None and asked.free:
-        return replace(left, records=asked.records, held=False), f"True rerun: {asked}"
+        return _rerun(lab, left, asked.records, ()), f"True rerun: {asked}"
     if rerun is None or not rerun(asked):
         return left, f"A true rerun without {step}: {asked}"
     from datakit.api import run
 
     lab.carry(asked)
-    version = run(asked.pipeline, store=terms.store)
-    records = tuple(version.records())
-    return replace(left, records=records, held=False), f"{version.ref} is a true rerun: {asked}"
+    version = run(asked.pipeline, store=terms.store, tell=lambda it: _tell(it, terms))
+    left = _rerun(lab, left, tuple(version.records()), gone_of(version))
+    return left, f"{version.ref} is a true rerun: {asked}"
+
+
+def _rerun(
+    lab: Ablation, left: Rebuilt, records: tuple[Record, ...], gone: tuple[Record, ...]
+) -> Rebuilt:
+    """Returns what a rerun gave in the place of what was rebuilt from fixed candidates."""
+    seeds = lab.all().seeds | left.seeds
+    ids = {each.id for each in records}
+    fresh = Rebuilt(left.name, left.kind, left.step, records, seeds=seeds & ids, gone=gone)
+    return replace(fresh, changed=fresh.sha256 != lab.all().sha256)
+
+
+def _tell(it: Progress, terms: Terms) -> None:
+    text = f"rerun: round {it.round}, request {it.done:,} of {it.requests:,}, {it.kept:,} kept"
+    terms.ear.progress(text, it.done == it.requests)
 
 
 def _left_out(lab: Ablation, step: str, left: Rebuilt, cost: StepCost, terms: Terms) -> _Change:
@@ -201,7 +230,6 @@ def _left_out(lab: Ablation, step: str, left: Rebuilt, cost: StepCost, terms: Te
     if not left.changed or not left.records:
         return change
     name = f"without {step}"
-    sizes = (len(left), len(every))
     small, large = (every, left) if len(left) >= len(every) else (left, every)
     control = f"random instead of {step}"
     drawn = _draws(large, small, terms)
@@ -214,7 +242,7 @@ def _left_out(lab: Ablation, step: str, left: Rebuilt, cost: StepCost, terms: Te
         words = "a random part of the whole"
         # What comes out without it is smaller: so is the whole that it is held against.
         arm = Arm(control, name, control, (without, replace(rival, control=words)), drawn, words)
-    return replace(change, records=sizes[0], arm=arm)
+    return replace(change, arm=arm)
 
 
 def _alone(lab: Ablation, step: str, cost: StepCost, terms: Terms) -> _Change:

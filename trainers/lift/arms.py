@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from datakit.errors import InputError
 from trainers.lift.budget import Plan
 from trainers.lift.estimate import Difference
 from trainers.lift.judging import compared, table_of
@@ -42,11 +43,16 @@ class Arm:
 
 
 def variants_of(first: Variant, arms: Iterable[Arm]) -> list[Variant]:
-    """Returns all variants of arms, each once, after a first one."""
+    """Returns all variants of arms, each once, after a first one.
+
+    Raises:
+        InputError: If two that differ have one name.
+    """
     named = {first.name: first}
     for arm in arms:
         for each in arm.variants:
-            named.setdefault(each.name, each)
+            if named.setdefault(each.name, each).sha256 != each.sha256:
+                raise InputError(f"{each.name}: two variants have this name.")
     return list(named.values())
 
 

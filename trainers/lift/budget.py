@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from datakit.errors import InputError
 from trainers.lift.draws import circle, draw
@@ -46,6 +46,10 @@ class Budget:
     tokens: int | None = None
 
     def __post_init__(self) -> None:
+        if self.match not in get_args(Match):
+            raise InputError(
+                f"match: must be one of {', '.join(get_args(Match))}, not {self.match!r}."
+            )
         for name in ("steps", "batch", "examples", "tokens"):
             value = getattr(self, name)
             if value is not None and value < 1:

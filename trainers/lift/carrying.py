@@ -45,7 +45,13 @@ def carry_out(study: Study, terms: Terms, page: Path | None) -> Lift:
         f"budget    {declared['budget']['text']}; {len(study.names)} variants, "
         f"{study.replicates} of each: {trials:,} trials"
     )
-    untrained, general, done = run(study, workers=terms.workers, kept=kept, ear=terms.ear)
+    untrained, general, done = run(
+        study,
+        workers=terms.workers,
+        kept=kept,
+        ear=terms.ear,
+        seen=lambda items: metric_of(study, items),
+    )
     return judge(
         study,
         untrained,

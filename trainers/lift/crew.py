@@ -87,16 +87,29 @@ class Crew:
         try:
             bench = Bench(self.model, self.settings, self.tasks, device=place.device, note=note)
             for each in waiting:
-                yield each, done(bench, each)
+                yield each, done(bench, each, self.settings)
         finally:
             torch.set_num_threads(before)
 
 
-def done(bench: Bench, work: Work | None) -> Ended:
-    """Does one trial; None measures the untrained model."""
-    if work is not None:
-        return bench.trial(work)
-    return Ended(tuple(bench.untrained()), (), 0.0, 0.0)
+def done(bench: Bench, work: Work | None, settings: SFT) -> Ended:
+    """Does one trial; None measures the untrained model.
+
+    Raises:
+        DatakitError: If it cannot be done for want of memory, or of anything the user can mend.
+    """
+    from trainers.running.watching import plainly
+
+    try:
+        if work is not None:
+            return bench.trial(work)
+        return Ended(tuple(bench.untrained()), (), 0.0, 0.0)
+    except DatakitError:
+        raise
+    except Exception as error:
+        if (told := plainly(error, settings)) is None:
+            raise
+        raise told from error
 
 
 class _Hand:
@@ -115,7 +128,9 @@ class _Hand:
 
     def give(self, work: Work | None) -> None:
         self.now = work
-        self.line.send(("work", work))
+        # What died is heard of where its answer is waited for.
+        with contextlib.suppress(OSError):
+            self.line.send(("work", work))
 
     def close(self, *, idle: bool) -> None:
         """Ends the worker: by its own way where it has nothing to do."""
@@ -157,13 +172,15 @@ def _shared(
 def _heard(hand: _Hand) -> tuple[str, Any]:
     try:
         heard: tuple[str, Any] = hand.line.recv()
-    except EOFError:
+    except (EOFError, OSError):
+        # A worker that died before it had read its work leaves an error of the line instead.
         hand.process.join(5)
         code = hand.process.exitcode
         why = " (killed: most likely by the system, for want of memory)" if code == -9 else ""
         raise InputError(
             f"a worker ended with exit code {code}{why}. Finished trials are kept; the same "
-            "command goes on. Fewer at once need less memory: --workers 1."
+            "command goes on. Fewer at once need less memory: --workers 1. In a script of your "
+            'own, a study must be under `if __name__ == "__main__":`.'
         ) from None
     return heard
 
@@ -187,15 +204,11 @@ def _worker(line: Connection, crew: Crew, place: Place) -> None:
             kind, work = line.recv()
             if kind == "end":
                 return
-            line.send(("done", done(bench, work)))
+            line.send(("done", done(bench, work, crew.settings)))
     except EOFError:
         return
-    except DatakitError as error:
-        line.send(("error", error))
     except Exception as error:
-        from trainers.running.watching import plainly
-
-        line.send(("error", plainly(error, crew.settings) or error))
+        line.send(("error", error))
 
 
 def _die_with_parent() -> None:

@@ -133,4 +133,4 @@ def seed_of(seed: int, replicate: int) -> int:
         replicate: From 0.
     """
     # A prime: studies with seeds near each other share none.
-    return 100_003 * seed + replicate
+    return (100_003 * seed + replicate) % 2**32

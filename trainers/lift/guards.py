@@ -22,7 +22,7 @@ from trainers.lift.lineage import Kin, kin
 from trainers.lift.variants import Variant, question
 from trainers.page.facts import counted
 
-__all__ = ["Guard", "Level", "guards"]
+__all__ = ["OF_PLANS", "Guard", "Level", "guards", "of_plans", "worst_first"]
 
 Level = Literal["ok", "note", "warn", "stop"]
 Rows = tuple[Mapping[str, Any], ...]
@@ -88,6 +88,10 @@ def guards(
 def worst_first(found: Iterable[Guard]) -> tuple[Guard, ...]:
     """Returns findings in their order."""
     return tuple(sorted(found, key=lambda each: _LEVELS.index(each.level)))
+
+
+# What `of_plans` tells of.
+OF_PLANS = frozenset({"same", "budget", "draws"})
 
 
 def of_plans(
@@ -264,18 +268,21 @@ def _budget(plans: Mapping[str, Sequence[Plan]], budget: Budget) -> Iterator[Gua
     if what == "examples":
         yield Guard("budget", "note", f"{text}, in as many tokens.")
     else:
-        text += f", in as many {budget.match}. With --match tokens a lift is not that of length."
+        text += (
+            f", in as many {budget.match}: a lift may be that of length (`lift --match tokens`)."
+        )
         yield Guard("budget", "warn", text)
 
 
 def _draws(variant: Variant, plans: Sequence[Plan]) -> Iterator[Guard]:
     """Notes that replicates are trained on the same records, if they are."""
-    drawn, total = len(plans[0].indices), len(variant.records)
+    drawn, total = len(set(plans[0].indices)), len(variant.records)
     common = overlap([each.indices for each in plans])
     if drawn < total and common <= _COMMON:
         return
-    if drawn >= total:
-        often = "" if drawn == total else f", each {drawn / total:.1f} times"
+    if drawn == total:
+        rows = len(plans[0].indices)
+        often = "" if drawn == rows else f", each {rows / total:.1f} times"
         text = f"A trial takes all {counted(total, 'record')} of {variant.name}{often}."
     else:
         text = f"Two draws of {variant.name} have {common:.0%} in common"
@@ -289,8 +296,8 @@ def _items(
 ) -> Iterator[Guard]:
     """Notes that items are few, or fewer than they seem."""
     if effect is not None and effect * tested < 1:
-        text = f"--detect {effect:g}: of a share this is less than one of "
-        yield Guard("items", "warn", f"{text}{counted(tested, 'test item')}. It takes more items.")
+        text = f"--detect {effect:g}: if the score is a share, this is less than one of "
+        yield Guard("items", "note", f"{text}{counted(tested, 'test item')}: take more items then.")
     if 0 < tested < _FEW:
         text = f"{counted(tested, 'test item')}: one of them is {100 / tested:.0f} points of a "
         yield Guard("items", "warn", f"{text}share. Only a large lift can be seen.")

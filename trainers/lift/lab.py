@@ -24,6 +24,7 @@ def run(
     workers: int | None = None,
     kept: Kept | None = None,
     ear: Ear | None = None,
+    seen: Callable[[Items], object] = lambda untrained: None,
 ) -> tuple[Items, Items | None, tuple[Trial, ...]]:
     """Does the trials of a study that are not done yet.
 
@@ -32,6 +33,8 @@ def run(
         workers: Trials at once; None is one for each GPU, or as the cores and the memory allow.
         kept: Where finished trials are.
         ear: Who is told what happens.
+        seen: Is given the untrained model's items as soon as they are there; what it raises ends
+            the study before the trials.
 
     Returns:
         The untrained model's items, those on the general set, and the trials.
@@ -43,6 +46,8 @@ def run(
     works = dict(_works(study))
     found = {key: each for key in works if (each := shelf.get(key)) is not None}
     cached = frozenset(found)
+    if _key(study, None) in found:
+        seen(found[_key(study, None)].items[0])
     missing = [key for key in works if key not in found]
     if found:
         ear.say(f"{len(found):,} of {len(works):,} trials are done already")
@@ -60,6 +65,8 @@ def run(
             key = names[id(work)] if work is not None else _key(study, None)
             shelf.put(key, ended)
             found[key] = ended
+            if work is None:
+                seen(ended.items[0])
             clock.step()
     return _sorted(study, found, cached)
 

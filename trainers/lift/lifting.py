@@ -70,14 +70,15 @@ def lift(
 
 
 def _opened(given: Sequence[str | Variant], terms: Terms) -> list[Variant]:
-    names: dict[str, str | Variant] = {}
-    for each in given:
-        names.setdefault(each if isinstance(each, str) else each.name, each)
+    # The baseline may be named among the variants, too.
+    fresh = [each for at, each in enumerate(given) if not any(each is one for one in given[:at])]
+    texts = dict.fromkeys(each for each in fresh if isinstance(each, str))
     return [
         open_variant(each, store=terms.store, fields=terms.fields)
         if isinstance(each, str)
         else each
-        for each in names.values()
+        for each in fresh
+        if not isinstance(each, str) or texts.pop(each, "first") is None
     ]
 
 

@@ -49,7 +49,7 @@ class Looks:
     def __init__(self, kept: Kept, identity: str, declared: Sequence[int] = ()) -> None:
         self._kept, self._path = kept, kept.folder / "looks" / f"{identity}.json"
         told = self._read()
-        self._seen: list[tuple[int, str]] = [(int(k), str(m)) for k, m in told.get("looks", [])]
+        self._seen = self._listed(told)
         before = tuple(map(int, told.get("declared", [])))
         self.declared = before if self._seen else tuple(sorted(set(declared)))
         if declared and self.declared != tuple(sorted(set(declared))):
@@ -65,6 +65,8 @@ class Looks:
         Raises:
             InputError: If it cannot be noted.
         """
+        # Another process may have looked since.
+        self._seen = self._listed(self._read())
         if (replicates, metric) not in self._seen:
             self._seen.append((replicates, metric))
             told = {"declared": self.declared, "looks": self._seen}
@@ -72,6 +74,10 @@ class Looks:
         number = self._seen.index((replicates, metric)) + 1
         counts = tuple(k for k, _ in self._seen[:number])
         return Look(number, max(1, len(self.declared)), counts)
+
+    @staticmethod
+    def _listed(told: dict[str, Any]) -> list[tuple[int, str]]:
+        return [(int(k), str(m)) for k, m in told.get("looks", [])]
 
     def _read(self) -> dict[str, Any]:
         try:

@@ -130,8 +130,8 @@ class Lift:
             )
         elif open := [each.high for each in self.forgotten.values() if each.high is not None]:
             said.append(
-                "Forgetting: no variant can be told from the untrained model on the general set; "
-                f"more than {max(open):.3f} nats per token worse is ruled out."
+                "Forgetting: no variant is clearly worse on the general set; more than "
+                f"{max(0.0, *open):.3f} nats per token worse is ruled out."
             )
         worse = [
             name
@@ -180,6 +180,7 @@ class Lift:
             "guards": [
                 {"name": each.name, "level": each.level, "text": each.text} for each in self.guards
             ],
+            "notes": self.notes(),
             "verdicts": list(self.verdicts),
             "verdict": self.verdict,
         }

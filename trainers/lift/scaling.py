@@ -165,5 +165,6 @@ def _cut(study: Study, sizes: Sequence[int], *, once: bool) -> Study:
             for replicate in range(study.replicates)
         ]
     bound = study.bound(plans)
-    # It speaks of variants that differ in their records.
-    return replace(bound, guards=tuple(each for each in bound.guards if each.name != "shared"))
+    # One speaks of variants that differ in their records, the other of as many examples.
+    beside = {"shared", "budget"} if once else {"shared"}
+    return replace(bound, guards=tuple(each for each in bound.guards if each.name not in beside))

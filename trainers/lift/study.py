@@ -16,12 +16,13 @@ from trainers.evaluate.general import general_tasks
 from trainers.lift.bench import Work
 from trainers.lift.budget import Budget, Plan, plan, sentence
 from trainers.lift.draws import places, seed_of
-from trainers.lift.guards import Guard, guards, of_plans, worst_first
+from trainers.lift.guards import OF_PLANS, Guard, guards, of_plans, worst_first
 from trainers.lift.looking import Look
 from trainers.lift.reading import Rows, items_of, rows_of
 from trainers.lift.terms import Terms
 from trainers.lift.variants import Variant
 from trainers.models import ModelRef, resolve
+from trainers.running.before import check_cuda
 from trainers.running.run import now
 from trainers.sft import SFT
 from trainers.tokens import set_template, stop_ids
@@ -113,8 +114,7 @@ class Study:
         every = {**self.plans, **plans}
         own = [rows.variant for rows in self.variants.values()]
         found = of_plans(own, every, self.budget, bound=frozenset(plans))
-        names = {each.name for each in of_plans(own, self.plans, self.budget)}
-        rest = [each for each in self.guards if each.name not in names]
+        rest = [each for each in self.guards if each.name not in OF_PLANS]
         return replace(self, plans=every, guards=worst_first([*rest, *found]))
 
     def no_verdict(self) -> list[str]:
@@ -125,14 +125,15 @@ class Study:
         """Returns a hash of what is compared and how, whatever the number of replicates is."""
         return digest(
             {
-                "variants": {name: rows.variant.sha256 for name, rows in self.variants.items()},
+                # Whatever their names are; the baseline is the first.
+                "variants": [rows.variant.sha256 for rows in self.variants.values()],
                 "model": self.fingerprint,
                 "tasks": list(self.task_hashes),
                 "settings": asdict(self.settings),
                 "budget": asdict(self.budget),
                 "seed": self.seed,
                 # Of a study of sizes, the variants are told apart by their plans alone.
-                "first": {name: list(own[0].indices) for name, own in self.plans.items()},
+                "first": [list(self.plans[name][0].indices) for name in self.variants],
             },
             16,
         )
@@ -160,6 +161,7 @@ class Study:
                 "variants": [
                     {
                         "ref": name,
+                        "version": rows.variant.version or None,
                         "records": len(rows.variant.records),
                         "sha256": rows.variant.sha256,
                         "control": rows.variant.control or None,
@@ -190,6 +192,9 @@ def declare(variants: Sequence[Variant], terms: Terms, budget: Budget, *, baseli
     first = parse_task(terms.task, terms.options)
     if len(first) < 2:
         raise InputError(f"--task {terms.task}: has 1 item; 2 at least are needed.")
+    place = models.default_device() if terms.device == "auto" else terms.device
+    if place.startswith("cuda"):
+        check_cuda(place)
     base = _base(terms)
     rows = {
         each.name: rows_of(each, base.tokenizer, base.stops, terms.settings) for each in ordered
@@ -218,7 +223,7 @@ def declare(variants: Sequence[Variant], terms: Terms, budget: Budget, *, baseli
             effect=terms.effect,
         ),
         metric=terms.metric,
-        device=models.default_device() if terms.device == "auto" else terms.device,
+        device=place,
         fingerprint=models.fingerprint(base.ref),
         template=str(base.tokenizer.chat_template),
         config=base.config,

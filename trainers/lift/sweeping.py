@@ -101,6 +101,7 @@ class Swept:
                 for each in self.cuts
             ],
             "verdicts": list(self.verdicts),
+            "verdict": self.verdicts[0],
         }
 
 
@@ -165,7 +166,8 @@ def _arms(
     arms = {}
     for share, at in _cutoffs(scores, score, cuts, low=low):
         kept = {id for id, own in scores.items() if (own <= at if low else own >= at)}
-        name = f"{score} {'<=' if low else '>='} {at:.6g}"
+        # Whole, for two cutoffs may differ in a late digit only.
+        name = f"{score} {'<=' if low else '>='} {at!r}".removesuffix(".0")
         arms[share, at] = _arm(whole, name, kept, terms)
     return arms
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from datakit.errors import InputError
 from trainers.evaluate import TaskOptions
 from trainers.lift.kept import Kept
 from trainers.running.ear import Ear
@@ -63,6 +65,22 @@ class Terms:
     out: str | Path | None = None
     kept: Kept | None = None
     ear: Ear = field(default_factory=Ear)
+
+    def __post_init__(self) -> None:
+        wrong = [
+            f"{name}: must be a whole number of at least 1, not {value!r}."
+            for name in ("seeds", "workers")
+            if (value := getattr(self, name)) is not None and value < 1
+        ]
+        if self.effect is not None and not 0 < self.effect < math.inf:
+            wrong.append(f"effect: must be a number over 0, not {self.effect!r}.")
+        if self.seed < 0:
+            wrong.append(f"seed: must be 0 or more, not {self.seed!r}.")
+        if self.looks and self.seeds not in self.looks:
+            listed = ", ".join(map(str, self.looks))
+            wrong.append(f"seeds: {self.seeds} is not among the declared looks, {listed}.")
+        if wrong:
+            raise InputError(wrong)
 
     @property
     def batch(self) -> int:

@@ -11,13 +11,13 @@ from pathlib import Path
 from datakit.errors import InputError
 from datakit.files import shown_path
 from datakit.record import Record
-from datakit.store import Store
+from datakit.store import Store, Version
 from datakit.store.store import is_reference
 from datakit.text import collapse, fold
 from trainers.data import open_data
 from trainers.exchange import Message, UnfitError, exchange
 
-__all__ = ["Variant", "answered", "asked", "open_variant", "question"]
+__all__ = ["Variant", "answered", "asked", "gone_of", "open_variant", "question"]
 
 Turns = tuple[Message, ...]
 
@@ -32,12 +32,14 @@ class Variant:
         control: For a control what was done to the records, in a sentence; empty otherwise.
         gone: Ids and parents of records that a version dropped: a line of descent may go through
             them.
+        version: Which version it is, where it is one: `sql@v4`.
     """
 
     name: str
     records: tuple[Record, ...]
     control: str = ""
     gone: tuple[Record, ...] = field(default=(), repr=False)
+    version: str = ""
 
     @cached_property
     def sha256(self) -> str:
@@ -78,16 +80,17 @@ def open_variant(
     records = tuple(open_data(text, want="chat", store=store, fields=fields))
     if not records:
         raise InputError(f"{shown_path(text)}: there are no records in it.")
-    return Variant(text, records, gone=_gone(text, store))
-
-
-def _gone(text: str, store: str | Path | None) -> tuple[Record, ...]:
-    """Returns what a version dropped, without its texts."""
     if not is_reference(text) and not (Path(text) / "manifest.json").is_file():
-        return ()
-    dropped = Store(store).load(text).iter_dropped()
+        return Variant(text, records)
+    version = Store(store).load(text)
+    return Variant(text, records, gone=gone_of(version), version=version.ref)
+
+
+def gone_of(version: Version) -> tuple[Record, ...]:
+    """Returns what a version dropped, without its texts."""
     return tuple(
-        Record("", id=each.id, meta={"parents": list(each.parents)}) for each, _ in dropped
+        Record("", id=each.id, meta={"parents": list(each.parents)})
+        for each, _ in version.iter_dropped()
     )
 
 

@@ -29,6 +29,11 @@ class Unit:
         self.metric = metric
         self.share = share
 
+    @property
+    def name(self) -> str:
+        """The unit of a difference: `points`, `nats per token`."""
+        return "points" if self.share else _UNITS.get(self.metric, f"of {self.metric}")
+
     def value(self, score: float) -> str:
         """Returns a score as it is written: `27.9 %`, `1.032`."""
         return f"{100 * score:.1f} %" if self.share else f"{score:.3f}"
@@ -43,14 +48,21 @@ class Unit:
             return ""
         return f"[{self.signed(it.low)}, {self.signed(it.high)}]"
 
+    def span(self, it: Difference) -> str:
+        """Returns the interval of a clear difference, without a sign: `(0.9 to 9.3)`."""
+        if it.low is None or it.high is None:
+            return ""
+        low, high = sorted((abs(it.low), abs(it.high)))
+        times, digits = (100, 1) if self.share else (1, 3)
+        return f"({times * low:.{digits}f} to {times * high:.{digits}f})"
+
     def amount(self, change: float) -> str:
         """Returns how much without a sign, with the unit: `5.1 points`, `0.038 nats per token`."""
-        if self.share:
-            return f"{100 * abs(change):.1f} points"
-        return f"{abs(change):.3f}{_UNITS.get(self.metric, f' of {self.metric}')}"
+        size = f"{100 * abs(change):.1f}" if self.share else f"{abs(change):.3f}"
+        return f"{size} {self.name}"
 
 
-_UNITS = {"nll": " nats per token", "bits_per_byte": " bits per byte"}
+_UNITS = {"nll": "nats per token", "bits_per_byte": "bits per byte"}
 
 
 def unit_of(metric: str, tables: Iterable[Any]) -> Unit:
@@ -87,7 +99,7 @@ def held_against(it: Difference, unit: Unit, rival: str, *, lower_is_better: boo
         change = f"({unit.signed(it.value)} {unit.ends(it)})"
         return f"cannot be told from {rival} {change}{_sees(it, unit)}"
     word = "better" if (it.value < 0) == lower_is_better else "worse"
-    return f"{word} than {rival} by {unit.amount(it.value)} {unit.ends(it)}"
+    return f"{word} than {rival} by {unit.amount(it.value)} {unit.span(it)}"
 
 
 def _sees(it: Difference, unit: Unit) -> str:
@@ -129,7 +141,7 @@ def _between(it: Comparison, one: str, other: str, unit: Unit) -> str:
     found = it.difference(one, other)
     if found.clear:
         verb = "beats" if _better(it, one, other) else "loses to"
-        return f"{one} {verb} {other} by {unit.amount(found.value)} {unit.ends(found)}."
+        return f"{one} {verb} {other} by {unit.amount(found.value)} {unit.span(found)}."
     return (
         f"{one} and {other} cannot be told apart "
         f"({unit.signed(found.value)} {unit.ends(found)}){_sees(found, unit)}."

@@ -13,6 +13,7 @@ from trainers.lift.words import held_against
 __all__ = ["HELPLESS", "NEEDED", "Ablated", "Worth", "verdict_of"]
 
 NEEDED = "Cannot be left out: no record comes out without it."
+_ONE = {"points": "point", "nats per token": "nat per token", "bits per byte": "bit per byte"}
 HELPLESS = "Keeps nothing alone: it needs what another step measures."
 
 
@@ -90,13 +91,15 @@ class Ablated:
     def to_json(self) -> dict[str, Any]:
         """Returns all of it as JSON values."""
         study = {} if self.lift is None else self.lift.to_json()
+        verdicts = [f"{each.name}: {each.verdict}" for each in self.steps]
         return {
             **study,
             "ref": self.ref,
             "steps": [each.to_json() for each in self.steps],
             "funnel": [{"step": step, "change": change} for step, change in self.funnel],
-            "notes": list(self.notes),
-            "verdicts": [f"{each.name}: {each.verdict}" for each in self.steps],
+            "notes": [*self.notes, *study.get("notes", [])],
+            "verdicts": verdicts,
+            "verdict": verdicts[0],
         }
 
 
@@ -142,7 +145,6 @@ def _price(it: Difference, found: Lift, cost: StepCost) -> str:
         return f" It cost ${cost.usd:.2f}."
     times = 100 if found.unit.share else 1
     dear, cheap = sorted((abs(it.low), abs(it.high)))
-    unit = found.unit.amount(1.0).partition(" ")[2].removesuffix("s") or "unit"
-    unit = unit.replace("nats ", "nat ").replace("bits ", "bit ")
+    unit = _ONE.get(found.unit.name, found.unit.name.removeprefix("of "))
     usd = float(cost.usd) / times
     return f" It cost ${cost.usd:.2f}: ${usd / cheap:.2f} to ${usd / dear:.2f} for each {unit}."

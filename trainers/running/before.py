@@ -13,7 +13,7 @@ from trainers.running import tracking
 from trainers.settings import Settings
 from trainers.tokens import set_template, template_names
 
-__all__ = ["check", "check_optimizer"]
+__all__ = ["check", "check_cuda", "check_optimizer"]
 
 _PACKAGES = ("torch", "transformers", "trl", "peft", "accelerate", "datasets")
 
@@ -48,7 +48,7 @@ def check(settings: Settings, *, model: str, device: str, measured: bool) -> Non
             # It refuses what has no weights here, before it looks for any.
             models.load_config(ref)
     if device.startswith("cuda"):
-        _cuda(device)
+        check_cuda(device)
 
 
 def _template(name: str) -> None:
@@ -60,7 +60,13 @@ def _template(name: str) -> None:
     set_template(cast(Any, SimpleNamespace(chat_template="")), name)
 
 
-def _cuda(device: str) -> None:
+def check_cuda(device: str) -> None:
+    """Stops where torch sees no GPU.
+
+    Raises:
+        InputError: If it sees none.
+        MissingExtraError: If torch is not installed.
+    """
     torch = models.need("torch", "train", "Training")
     if not torch.cuda.is_available():
         raise InputError(

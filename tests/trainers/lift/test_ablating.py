@@ -134,7 +134,7 @@ def test_nothing_is_trained_where_no_step_changes_anything(run, tmp_path, tiny_m
     page = tmp_path / "x.html"
     found = measured(run, tmp_path, tiny_model_dir, only=["filter.length"], out=page)
     assert found.lift is None
-    assert "nothing was trained" in page.read_text()
+    assert "Nothing was trained" in page.read_text()
     assert not (tmp_path / "kept").exists()
 
 

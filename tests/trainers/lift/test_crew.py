@@ -63,3 +63,20 @@ def test_a_dead_worker_is_told(tiny_model_dir):
     works = [work(tiny_model_dir, str(seed), seed=seed) for seed in range(2)]
     with pytest.raises(InputError, match=r"exit code -9 .*--workers 1"):
         list(crew.work(works, lambda text: None))
+
+
+class Greedy(Wrong):
+    """Stands for a task that does not fit."""
+
+    def run(self, subject, note):
+        import torch
+
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+
+@pytest.mark.parametrize("places", [(ONE,), (ONE, ONE)])
+def test_want_of_memory_is_told_whoever_works(places, tiny_model_dir):
+    crew = Crew(str(tiny_model_dir), SETTINGS, (Greedy(),), places)
+    works = [work(tiny_model_dir, str(seed), seed=seed) for seed in range(2)]
+    with pytest.raises(InputError, match="memory"):
+        list(crew.work(works, lambda text: None))

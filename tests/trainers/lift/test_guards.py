@@ -177,14 +177,14 @@ def test_variants_that_are_the_same():
         (
             STEPS,
             "warn",
-            "b gets 1.5 times the tokens of a (240 against 160 a trial), in as many steps. With "
-            "--match tokens a lift is not that of length.",
+            "b gets 1.5 times the tokens of a (240 against 160 a trial), in as many steps: a lift "
+            "may be that of length. `lift` has --match tokens against that.",
         ),
         (
             Budget("examples", 4, 4, examples=16),
             "warn",
-            "b gets 1.5 times the tokens of a (240 against 160 a trial), in as many examples. With "
-            "--match tokens a lift is not that of length.",
+            "b gets 1.5 times the tokens of a (240 against 160 a trial), in as many examples: a lift "
+            "may be that of length. `lift` has --match tokens against that.",
         ),
         (
             Budget("tokens", 4, 4, tokens=240),
@@ -238,7 +238,7 @@ def test_items_that_ask_the_same():
 
 def test_an_effect_below_one_item_is_told():
     (said, *_) = [text for level, text in told(looked(made("a"), effect=0.02), "items")]
-    assert said.startswith("--detect 0.02: of a share this is less than one of 40 test items")
+    assert said.startswith("--detect 0.02: if the score is a share, this is less than one of 40")
     assert not told(looked(made("a"), effect=0.03), "items")
 
 
@@ -251,7 +251,7 @@ def test_a_control_that_is_drawn_anew_is_no_twin():
 
 def test_the_worst_comes_first():
     leaked = Record(ITEMS[3].instruction, output="y")
-    found = looked(made("a"), made("b", 40, extra=(leaked,)), effect=0.02)
+    found = looked(made("a"), made("b", 40, extra=(leaked,)), tokens={"a": 10, "b": 20})
     levels = [each.level for each in found]
     assert levels == sorted(levels, key=["stop", "warn", "note", "ok"].index)
     assert {*levels} == {"stop", "warn", "note", "ok"}
@@ -289,3 +289,13 @@ def test_thousands_of_records_take_seconds():
     assert told(found, "contamination")[0][0] == "ok"
     # Looked for pair by pair it takes minutes: every pair has the first part in common.
     assert time.process_time() - start < 40
+
+
+def test_a_plan_that_repeats_a_part_is_no_draw_of_all():
+    few = Plan((0, 1, 0, 1), 2, 40, 4)
+    (_, text), *_ = told(looked_at([few, few]), "draws")
+    assert text.startswith("Two draws of a have 100% in common: it has 3 records, a trial 2.")
+
+
+def looked_at(plans):
+    return of_plans([made("a", 3)], {"a": plans}, STEPS)

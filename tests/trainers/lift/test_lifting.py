@@ -119,3 +119,44 @@ def test_the_json_has_what_scripts_rely_on(tiny_model_dir, tmp_path, held_out):
 def test_mistakes(changes, says, tiny_model_dir, tmp_path, held_out):
     with pytest.raises(InputError, match=says):
         study(tmp_path, held_out, model=tiny_model_dir, seeds=1, **changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"seeds": 0}, "seeds: must be a whole number of at least 1, not 0"),
+        ({"effect": 0.0}, "effect: must be a number over 0"),
+        ({"seed": -1}, "seed: must be 0 or more"),
+        ({"match": "step"}, "match: must be one of steps, examples, tokens, not 'step'"),
+        ({"seeds": 7, "looks": (5, 10)}, "seeds: 7 is not among the declared looks, 5, 10"),
+        ({"variants": [GOOD, replace(GOOD, records=BAD.records)]}, "good: is given twice"),
+    ],
+)
+def test_arguments_are_checked_before_anything_is_read(
+    changes, says, tiny_model_dir, tmp_path, held_out
+):
+    with pytest.raises(InputError, match=says):
+        study(tmp_path, held_out, model=tiny_model_dir, **changes)
+
+
+def test_a_large_seed_is_one_too(tiny_model_dir, tmp_path, held_out):
+    found = study(tmp_path, held_out, model=tiny_model_dir, seeds=1, seed=20_240_501)
+    assert len(found.trials) == 2
+
+
+def test_a_metric_that_is_not_there_is_found_out_before_the_trials(
+    tiny_model_dir, tmp_path, held_out
+):
+    with pytest.raises(InputError, match="--metric right"):
+        study(tmp_path, held_out, model=tiny_model_dir, seeds=2, metric="right")
+    # The untrained model alone.
+    assert len(list((tmp_path / "kept").glob("??/*.json"))) == 1
+
+
+def test_names_do_not_make_another_study(tiny_model_dir, tmp_path, held_out):
+    first = study(tmp_path, held_out, model=tiny_model_dir, seeds=1)
+    other = replace(GOOD, name="./good"), replace(BAD, name="bad@latest")
+    again = study(tmp_path, held_out, [other[0]], baseline=other[1], model=tiny_model_dir, seeds=2)
+    assert again.study["identity"] == first.study["identity"]
+    assert again.study["declared"]["looks"] == [1, 2]
+    assert again.notes()[0].startswith("Replicates were added after a look")

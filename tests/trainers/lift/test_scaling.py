@@ -96,3 +96,10 @@ def test_each_size_is_held_against_the_one_before(tiny_model_dir, tmp_path):
 
 def test_few_replicates_give_no_verdict(tiny_model_dir, tmp_path):
     assert measured(tmp_path, tiny_model_dir).verdicts[0].startswith("No verdict")
+
+
+def test_guards_speak_of_what_is_drawn(tiny_model_dir, tmp_path):
+    told = {each.name: each.text for each in measured(tmp_path, tiny_model_dir).lift.guards}
+    assert "same" not in told and "shared" not in told
+    once = measured(tmp_path, tiny_model_dir, match="examples").lift.guards
+    assert "budget" not in {each.name for each in once}

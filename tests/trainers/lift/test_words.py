@@ -35,9 +35,9 @@ def test_the_better_one_is_named_first_whichever_way_the_metric_goes():
     high = verdicts(study({"a": 0.0, "b": 0.1}), "a", POINTS)
     low = verdicts(study({"a": 0.0, "b": 0.1}, lower=True), "a", NATS)
     assert high[0].startswith("b beats a by 10.")
-    assert " points [+" in high[0]
+    assert " points (" in high[0]
     assert low[0].startswith("a beats b by 0.")
-    assert " nats per token [-" in low[0]
+    assert " nats per token (" in low[0]
 
 
 def test_what_cannot_be_told_apart_is_said_with_what_could_be():

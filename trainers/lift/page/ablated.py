@@ -8,8 +8,8 @@ from datakit.report.charts import table
 from datakit.report.document import document
 from datakit.report.markup import Child, Markup, el, quote
 from trainers.lift.estimate import Difference
-from trainers.lift.page.angle import Angle, Chapter, by_worth
-from trainers.lift.page.axes import Measure, measure_of
+from trainers.lift.page.angle import Angle, Chapter
+from trainers.lift.page.axes import Measure
 from trainers.lift.page.charts import Stage, waterfall
 from trainers.lift.page.facts import Told, cell
 from trainers.lift.page.forest import Row, forest
@@ -43,7 +43,7 @@ def render(ablated: Ablated) -> str:
 
 def _untrained(ablated: Ablated) -> str:
     """Returns the page where no step changed anything, so that nothing was trained."""
-    text = f"Without any one of its steps {ablated.ref} has the same records: nothing was trained."
+    text = "Nothing was trained: what was left out changes no record, or leaves none."
     rows: list[list[Child]] = [
         [quote(each.step, 60), f"{each.cost.thrown:,}", quote(each.verdict, 300)]
         for each in ablated.steps
@@ -80,9 +80,7 @@ def _forest(ablated: Ablated, lift: Lift) -> Markup:
         for each in ablated.steps
         if (it := each.worth) is not None
     ]
-    measure = measure_of(
-        lift.unit, by_worth(lift.unit, "its control", lower_is_better=lift.lower_is_better)
-    )
+    measure = told.measure("its control")
     note = (
         "What a step chose, over as many records drawn at random; of a step that makes records, "
         "its own over as many others. Worths do not add up: two steps may do the same work."

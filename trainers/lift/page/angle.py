@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from datakit.report.markup import Markup
-from trainers.lift.words import Unit
 
-__all__ = ["Angle", "Chapter", "by_worth"]
+__all__ = ["Angle", "Chapter"]
 
 
 @dataclass(frozen=True)
@@ -47,9 +46,3 @@ class Angle:
     chapters: Sequence[Chapter] = ()
     notes: Sequence[str] = ()
     more: str = "pairs"
-
-
-def by_worth(unit: Unit, of: str, *, lower_is_better: bool) -> str:
-    """Returns what an axis of differences says: which way is better."""
-    name = unit.amount(0.0).partition(" ")[2]
-    return f"{name} over {of}; {'left' if lower_is_better else 'right'} of 0 is better"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from datakit.report.markup import Child, Markup, el, plain
 from trainers.lift.words import Unit
@@ -45,10 +45,6 @@ class Measure:
     name: str
     show: Callable[[float], str]
     times: float = 1.0
-
-    def named(self, name: str) -> Measure:
-        """Returns the same values under another name."""
-        return replace(self, name=name)
 
 
 def measure_of(unit: Unit, name: str, *, signed: bool = True) -> Measure:

@@ -60,7 +60,7 @@ class Told:
     @property
     def unit_name(self) -> str:
         """The unit of a difference: `points`, `nats per token`."""
-        return self.unit.amount(0.0).partition(" ")[2]
+        return self.unit.name
 
     @property
     def confidence(self) -> str:

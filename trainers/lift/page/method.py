@@ -160,10 +160,15 @@ def _declared(told: Told) -> list[Sequence[Child]]:
 def _variants(told: Told) -> list[Sequence[Child]]:
     return [
         (
-            str(each["ref"]),
+            str(each["ref"]) + (f" ({each['version']})" if _resolved(each) else ""),
             f"{each['records']:,}",
             hashed(each.get("sha256")),
             str(each.get("control") or ""),
         )
         for each in told.lift.study["declared"]["variants"]
     ]
+
+
+def _resolved(variant: dict[str, Any]) -> bool:
+    """Returns whether a version was named otherwise, as `@latest`."""
+    return bool(variant.get("version")) and variant["version"] != variant["ref"]
