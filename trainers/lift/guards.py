@@ -268,9 +268,8 @@ def _budget(plans: Mapping[str, Sequence[Plan]], budget: Budget) -> Iterator[Gua
     if what == "examples":
         yield Guard("budget", "note", f"{text}, in as many tokens.")
     else:
-        text += (
-            f", in as many {budget.match}: a lift may be that of length (`lift --match tokens`)."
-        )
+        text += f", in as many {budget.match}: a lift may be that of length. `lift` has "
+        text += "--match tokens against that."
         yield Guard("budget", "warn", text)
 
 

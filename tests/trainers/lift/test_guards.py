@@ -183,8 +183,8 @@ def test_variants_that_are_the_same():
         (
             Budget("examples", 4, 4, examples=16),
             "warn",
-            "b gets 1.5 times the tokens of a (240 against 160 a trial), in as many examples: a lift "
-            "may be that of length. `lift` has --match tokens against that.",
+            "b gets 1.5 times the tokens of a (240 against 160 a trial), in as many examples: a "
+            "lift may be that of length. `lift` has --match tokens against that.",
         ),
         (
             Budget("tokens", 4, 4, tokens=240),
