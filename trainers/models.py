@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = [
     "RUN_FILE",
     "ModelRef",
+    "check_device",
     "fingerprint",
     "is_reward",
     "load_config",
@@ -218,6 +219,20 @@ def default_device() -> str:
     """Returns `cuda` if torch sees a GPU, else `cpu`."""
     torch = need("torch", "train", "A model")
     return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def check_device(device: str) -> None:
+    """Stops where a GPU is asked for and torch sees none.
+
+    Raises:
+        InputError: If it sees none.
+        MissingExtraError: If torch is not installed.
+    """
+    if device.startswith("cuda") and not need("torch", "train", "A GPU").cuda.is_available():
+        raise InputError(
+            f"--device {device}: torch sees no GPU here. Use --device cpu; or install a torch "
+            "build for CUDA and look at `nvidia-smi`."
+        )
 
 
 def torch_dtype(name: str, device: str) -> Any:  # noqa: ANN401  torch.dtype

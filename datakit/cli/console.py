@@ -13,7 +13,7 @@ from typing import Any
 
 from datakit.errors import HIDDEN, visible
 
-__all__ = ["Command", "Console", "command", "counted", "one_line", "visible"]
+__all__ = ["Command", "Console", "command", "one_line", "visible"]
 
 
 # Where nothing can be painted over, a line of progress comes this often at most.
@@ -42,11 +42,6 @@ def command(
 ) -> Callable[[Callable[[argparse.Namespace, Console], int]], Command]:
     """Makes a function a command whose arguments `configure` declares."""
     return lambda run: Command(configure, run)
-
-
-def counted(number: int, word: str) -> str:
-    """Returns `1 record`, `2 records`, `1,000 records`."""
-    return f"{number:,} {word}{'' if number == 1 else 's'}"
 
 
 def one_line(text: str) -> str:

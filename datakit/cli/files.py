@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import IO, Any
 
 from datakit import registry
+from datakit.amounts import counted
 from datakit.benchmark import open_overlap
-from datakit.cli.console import Console, command, counted, visible
+from datakit.cli.console import Console, command, visible
 from datakit.cli.runs import funnel
 from datakit.config import parse_step
 from datakit.direct import open_input, sweep

@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from datakit import api
+from datakit.amounts import counted
 from datakit.api import Run
-from datakit.cli.console import Console, command, counted, one_line
+from datakit.cli.console import Console, command, one_line
 from datakit.config import load_pipeline
 from datakit.errors import InputError
 from datakit.llm.budget import dollars

@@ -7,7 +7,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from datakit.cli.console import Console, command, counted, one_line, visible
+from datakit.amounts import counted
+from datakit.cli.console import Console, command, one_line, visible
 from datakit.cli.runs import funnel
 from datakit.errors import StoreError, did_you_mean
 from datakit.record import Record

@@ -23,6 +23,7 @@ from pathlib import Path
 
 import numpy as np
 
+from datakit.amounts import duration
 from datakit.errors import DatakitError, InputError
 from tests.benchmarks.calibration import CONTROL, aa_lines, judged, planted_lines, verdict
 from tests.benchmarks.schemas import TEST, TRAIN
@@ -34,7 +35,7 @@ from trainers.lift.controls import duplicated, shuffled
 from trainers.lift.draws import circle
 from trainers.lift.judging import judge
 from trainers.lift.kept import Kept
-from trainers.lift.lab import duration, run
+from trainers.lift.lab import run
 from trainers.lift.restricted import restricted
 from trainers.lift.result import Trial
 from trainers.lift.study import Study, declare

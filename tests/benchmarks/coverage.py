@@ -26,6 +26,7 @@ from trainers.lift.variance import Components, Floats, components, covariance
 from trainers.stats import t_quantile
 
 SIZES = [(3, 40), (3, 300), (5, 40), (5, 300), (10, 40), (10, 300)]
+PILOT = (5, 40)
 WAYS = {
     "ours": "two-way, t(K-1)",
     "satterthwaite": "two-way, Satterthwaite's t",
@@ -179,6 +180,25 @@ def power(spread: Spread, k: int, n: int, count: int, seed: int = 0) -> tuple[fl
     return effect, float(found.mean())
 
 
+def piloted(
+    spread: Spread, pilot: tuple[int, int], k: int, n: int, count: int, seed: int = 0
+) -> tuple[float, float, float]:
+    """Returns how many studies find the effect that a pilot of the same kind planned them for.
+
+    Returns:
+        The 10th, 50th and 90th percentile over pilots.
+    """
+    rng = np.random.default_rng(seed)
+    drawn = tables(rng, spread, (count, k, n))
+    # What a study's effect must be over, to be found in it.
+    least = np.sort(t_quantile(0.975, k - 1) * errors(drawn) - drawn.mean(axis=(1, 2)))
+    pilots = tables(rng, spread, (count, *pilot))
+    planned = [smallest_effect(components(each), k, n) for each in pilots]
+    found = np.searchsorted(least, planned) / count
+    low, middle, high = np.quantile(found, (0.1, 0.5, 0.9))
+    return float(low), float(middle), float(high)
+
+
 def right_or_wrong(k: int, n: int, count: int, rare: bool = False, seed: int = 0) -> float:
     """Returns how often the interval holds for scores of 0 and 1.
 
@@ -259,14 +279,20 @@ def _others(spread: Spread, count: int) -> Iterator[str]:
     heads = [f"{word}, K {k}" for word in ("as measured", "replicates") for k, _ in sizes]
     yield "| | " + " | ".join(heads) + " |"
     yield "| --- |" + " --- |" * 6
-    cells = [family(each, 4, k, n, count) for each in (spread, SEEDS) for k, n in sizes]
-    for name in cells[0]:
-        yield f"| {name} | " + " | ".join(f"{100 * cell[name]:.1f} %" for cell in cells) + " |"
+    told = [family(each, 4, k, n, count) for each in (spread, SEEDS) for k, n in sizes]
+    for name in told[0]:
+        yield f"| {name} | " + " | ".join(f"{100 * cell[name]:.1f} %" for cell in told) + " |"
     yield "\n### The smallest effect that 80 % of studies should find\n"
     yield from _head("effect, found")
     for title, each in (("as measured", spread), ("replicates dominate", SEEDS)):
         found = [power(each, k, n, count) for k, n in SIZES]
         row = " | ".join(f"{effect:.4f}, {100 * share:.0f} %" for effect, share in found)
+        yield f"| {title} | {row} |"
+    yield f"\n### The same, planned by a pilot of K {PILOT[0]}, n {PILOT[1]}\n"
+    yield from _head("found: median of pilots, 8 of 10 of them")
+    for title, each in (("as measured", spread), ("replicates dominate", SEEDS)):
+        cells = [piloted(each, PILOT, k, n, count) for k, n in SIZES]
+        row = " | ".join(f"{100 * m:.0f} %, {100 * a:.0f} to {100 * b:.0f} %" for a, m, b in cells)
         yield f"| {title} | {row} |"
     yield "\n### Ours, for other scores\n"
     yield from _head("coverage")

@@ -28,13 +28,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from datakit.amounts import duration
 from datakit.errors import DatakitError
 from datakit.record import Record
 from trainers.data import open_data
 from trainers.gguf import cache_folder
 from trainers.lift.controls import duplicated, shuffled, thinned
 from trainers.lift.kept import Kept
-from trainers.lift.lab import duration
 from trainers.lift.lifting import lift
 from trainers.lift.result import Lift
 from trainers.lift.variants import Variant
@@ -191,7 +191,10 @@ def lines(case: Case, found: Lift, args: argparse.Namespace) -> Iterator[str]:
         yield f"| {each.better} over {each.worse}: {each.source} | {here} | {said} |"
     yield ""
     yield from (f"- {each}" for each in found.verdicts)
-    yield from ("", *(f"Guard: {each.text}" for each in found.guards if each.level in ("stop", "warn")))
+    yield from (
+        "",
+        *(f"Guard: {each.text}" for each in found.guards if each.level in ("stop", "warn")),
+    )
 
 
 def held(found: Lift, claim: Ordering) -> tuple[str, str]:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from datakit.cli.console import counted
+from datakit.amounts import counted
 from datakit.curate import Pairs, make_pairs, read_pairs, write_pairs
 from datakit.curate.items import dump
 from datakit.direct import open_input

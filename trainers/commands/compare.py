@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from datakit.cli.console import Console, command, counted, one_line
+from datakit.amounts import counted
+from datakit.cli.console import Console, command, one_line
 from datakit.cli.files import fields_option
 from datakit.curate import (
     AnswerLog,

@@ -32,7 +32,8 @@ def _configure(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="NAME",
         help="also measure the first variant spoilt: shuffled (its answers), half-shuffled, "
-        "duplicates (each record 4 times), half (a random half); may be given several times",
+        "duplicates (each record 4 times), half (a random half); or random (as many tokens as "
+        "it has, out of the baseline); may be given several times",
     )
     add_flags(parser, SFT, without=("steps", "epochs", "seed", *WATCHED))
 
@@ -139,18 +140,12 @@ def study_options(args: argparse.Namespace, console: Console) -> dict[str, Any]:
     """
     wrong = [
         f"--{name.replace('_', '-')}: must be a whole number of at least 1, not {value}."
-        for name in ("seeds", "steps", "examples", "tokens", "limit", "max_new_tokens", "workers")
+        for name in ("steps", "examples", "tokens", "limit", "max_new_tokens")
         if (value := getattr(args, name, None)) is not None and value < 1
     ]
     for name in ("examples", "tokens"):
         if getattr(args, name, None) is not None and args.match != name:
             wrong.append(f"--{name}: belongs to --match {name}.")
-    if args.draw_seed < 0:
-        wrong.append(f"--draw-seed: must be 0 or more, not {args.draw_seed}.")
-    if args.looks and args.seeds not in args.looks:
-        wrong.append(f"--seeds {args.seeds}: is not among --looks; one look is at each of them.")
-    if args.detect is not None and not 0 < args.detect < float("inf"):
-        wrong.append(f"--detect: must be a number over 0, not {args.detect}.")
     if wrong:
         raise InputError(wrong)
     return {

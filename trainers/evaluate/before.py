@@ -13,7 +13,7 @@ from trainers.evaluate import Task, TaskOptions, misnamed, parse_tasks
 from trainers.evaluate.general import general_tasks
 from trainers.evaluate.loading import template_of
 from trainers.evaluate.subject import check_subject
-from trainers.models import RUN_FILE, ModelRef, need, read_json, recorded_base, resolve
+from trainers.models import RUN_FILE, ModelRef, check_device, read_json, recorded_base, resolve
 
 __all__ = ["Plan", "is_served", "opened", "prepare"]
 
@@ -103,8 +103,8 @@ def prepare(
     more = general_tasks(limit) if general and plan.against and not served else ()
     needed = plan.against if compare or more else None
     base = plan.base if needed else None
-    if local and device.startswith("cuda"):
-        _cuda(device)
+    if local:
+        check_device(device)
     _reached([each for each in (plan.model, base) if each and each.kind == "served"], template)
     fallback = ""
     if base is not None and base.kind != "served":
@@ -122,15 +122,6 @@ def _reached(servers: Sequence[ModelRef], template: str) -> None:
             unreached += error.problems
     if unreached:
         raise ProviderError(dict.fromkeys(unreached))
-
-
-def _cuda(device: str) -> None:
-    torch = need("torch", "train", "A model")
-    if not torch.cuda.is_available():
-        raise InputError(
-            f"--device {device}: torch sees no GPU here. Use --device cpu; or install a torch "
-            "build for CUDA and look at `nvidia-smi`."
-        )
 
 
 def _trained_from(ref: ModelRef) -> ModelRef | None:

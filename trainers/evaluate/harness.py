@@ -81,6 +81,7 @@ def _asking(subject: Subject) -> Any:  # noqa: ANN401  lm-eval is optional
         def generate_until(self, requests: Sequence[Any], disable_tqdm: bool = False) -> list[str]:
             return _generated(subject, [each.args for each in requests])
 
+        # A chat server gives no probabilities: tasks that ask for them are refused before.
         def loglikelihood(self, requests: Any, **_: Any) -> Any:  # noqa: ANN401
             raise NotImplementedError
 

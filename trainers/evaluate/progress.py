@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from datakit.amounts import about
+
 if TYPE_CHECKING:
     from trainers.evaluate import Task
 
@@ -115,13 +117,7 @@ class Progress:
         self._seconds[self._now.task.text] = pace * count.total
         later = [self._seconds.get(each.task.text) for each in self._turns[self._at + 1 :]]
         known = [each for each in later if each is not None]
-        told = f"{_duration(left)} left"
+        told = f"{about(left)} left"
         if later and len(known) == len(later):
-            told += f", {_duration(left + sum(known))} in all"
+            told += f", {about(left + sum(known))} in all"
         return [item, told]
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{max(1, seconds):.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

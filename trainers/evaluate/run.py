@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Literal
 
 from trainers.evaluate import Items, Task, TaskOptions
@@ -68,18 +69,15 @@ def measure(
             template=template,
             device=device,
         )
-
-        def opener(text: str) -> Subject:
-            return open_subject(
-                text,
-                batch=batch,
-                dtype=dtype,
-                device=device,
-                template=template,
-                fallback=plan.fallback,
-                note=note,
-            )
-
+        opener = partial(
+            open_subject,
+            batch=batch,
+            dtype=dtype,
+            device=device,
+            template=template,
+            fallback=plan.fallback,
+            note=note,
+        )
         return _evaluated(opener, plan, compare=compare, note=note)
 
 

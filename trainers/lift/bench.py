@@ -29,7 +29,7 @@ class Work:
     """One trial, ready to be done.
 
     Args:
-        key: Of the trial, for whoever asked.
+        key: Of the trial, by which it is kept.
         rows: In the order in which they are trained on, repeats included.
         steps: Optimizer steps.
         seed: Of initialisation and dropout.

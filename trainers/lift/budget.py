@@ -11,11 +11,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from datakit.amounts import counted
 from datakit.errors import InputError
 from trainers.lift.draws import circle, draw
-from trainers.page.facts import counted
 
-__all__ = ["Budget", "Lengths", "Match", "Plan", "plan", "sentence"]
+__all__ = ["Budget", "Lengths", "Match", "Plan", "plan", "planned", "sentence"]
 
 Match = Literal["steps", "examples", "tokens"]
 Lengths = Sequence[tuple[int, int]]
@@ -113,7 +113,7 @@ def plan(
             size = budget.examples or smallest
         else:
             size = _fitting(name, lengths[name], circle(places[name], replicate), most)
-        return _plan(draw(places[name], replicate, size), lengths[name], budget.batch)
+        return planned(draw(places[name], replicate, size), lengths[name], budget.batch)
 
     return {name: [one(name, each) for each in range(replicates)] for name in lengths}
 
@@ -148,7 +148,14 @@ def _fitting(name: str, rows: Lengths, order: Sequence[int], most: int) -> int:
     return size
 
 
-def _plan(indices: Sequence[int], rows: Lengths, batch: int) -> Plan:
+def planned(indices: Sequence[int], rows: Lengths, batch: int) -> Plan:
+    """Returns a plan of some records, in this order.
+
+    Args:
+        indices: Repeats included.
+        rows: Lengths of all records.
+        batch: Rows in an optimizer step.
+    """
     return Plan(
         tuple(indices),
         math.ceil(len(indices) / batch),

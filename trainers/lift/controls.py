@@ -13,13 +13,13 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from datakit.amounts import counted
 from datakit.errors import InputError
 from datakit.record import Record
 from datakit.shapes import ROLES
 from trainers.exchange import UnfitError, exchange
 from trainers.lift.draws import ranked
 from trainers.lift.variants import Variant
-from trainers.page.facts import counted
 
 __all__ = ["duplicated", "equal_tokens", "shuffled", "thinned"]
 

@@ -14,13 +14,13 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from datakit.amounts import counted
 from datakit.record import Record
 from trainers.lift.budget import Budget, Plan
 from trainers.lift.draws import overlap
 from trainers.lift.leaks import Leak, Sought, leaks, shown
 from trainers.lift.lineage import Kin, kin
 from trainers.lift.variants import Variant, question
-from trainers.page.facts import counted
 
 __all__ = ["OF_PLANS", "Guard", "Level", "guards", "of_plans", "worst_first"]
 

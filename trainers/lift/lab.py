@@ -6,16 +6,17 @@ import os
 import time
 from collections.abc import Callable, Iterable, Mapping
 
+from datakit.amounts import about
 from trainers.evaluate import Items
 from trainers.lift.bench import Work
 from trainers.lift.crew import Crew, Place
 from trainers.lift.ended import Ended
-from trainers.lift.kept import Kept, trial_key
+from trainers.lift.kept import Kept
 from trainers.lift.result import Trial
 from trainers.lift.study import Study
 from trainers.running.ear import Ear
 
-__all__ = ["duration", "places", "run"]
+__all__ = ["places", "run"]
 
 
 def run(
@@ -46,8 +47,8 @@ def run(
     works = dict(_works(study))
     found = {key: each for key in works if (each := shelf.get(key)) is not None}
     cached = frozenset(found)
-    if _key(study, None) in found:
-        seen(found[_key(study, None)].items[0])
+    if study.untrained_key in found:
+        seen(found[study.untrained_key].items[0])
     missing = [key for key in works if key not in found]
     if found:
         ear.say(f"{len(found):,} of {len(works):,} trials are done already")
@@ -57,12 +58,11 @@ def run(
             study.model,
             study.settings,
             study.tasks,
-            places(study, min(len(missing), workers or len(missing)), workers),
+            places(study, len(missing), workers),
         )
-        names = {id(works[key]): key for key in missing}
         clock.start(len(crew.places))
         for work, ended in crew.work([works[key] for key in missing], clock.note):
-            key = names[id(work)] if work is not None else _key(study, None)
+            key = study.untrained_key if work is None else work.key
             shelf.put(key, ended)
             found[key] = ended
             if work is None:
@@ -73,23 +73,11 @@ def run(
 
 def _works(study: Study) -> Iterable[tuple[str, Work | None]]:
     """Yields the trials by replicate, so that the first replicates are whole before others."""
-    yield _key(study, None), None
+    yield study.untrained_key, None
     for k in range(study.replicates):
         for name in study.names:
             work = study.work(name, k)
-            yield _key(study, work), work
-
-
-def _key(study: Study, work: Work | None) -> str:
-    settings = None if work is None else study.settings_of(work)
-    return trial_key(
-        model=study.fingerprint,
-        template=study.template,
-        tasks=study.task_hashes,
-        device=study.device.partition(":")[0],
-        settings=settings,
-        rows=() if work is None else work.rows,
-    )
+            yield work.key, work
 
 
 def _sorted(
@@ -98,8 +86,7 @@ def _sorted(
     trials = []
     for k in range(study.replicates):
         for name in study.names:
-            work, plan = study.work(name, k), study.plans[name][k]
-            key = _key(study, work)
+            key, plan = study.work(name, k).key, study.plans[name][k]
             ended = found[key]
             trials.append(
                 Trial(
@@ -116,7 +103,7 @@ def _sorted(
                     cached=key in cached,
                 )
             )
-    base = found[_key(study, None)].items
+    base = found[study.untrained_key].items
     return base[0], base[1] if len(base) > 1 else None, tuple(trials)
 
 
@@ -144,17 +131,10 @@ class _Clock:
         left = ""
         if 0 < self._done < self._total:
             seconds = (time.monotonic() - self._began) / self._done * (self._total - self._done)
-            left = f"   {duration(seconds)} left"
+            left = f"   {about(seconds)} left"
         last = self._done == self._total
         doing = f"   {text[:60]}" if text and not last else ""
         self._tell(f"trial {self._done:,}/{self._total:,}{self._said}{left}{doing}", last)
-
-
-def duration(seconds: float) -> str:
-    """Returns a time as it is shown: `40 s`, `12 min`, `2.5 h`."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def places(study: Study, most: int, workers: int | None) -> tuple[Place, ...]:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
-from trainers.lift.budget import Plan
+from trainers.lift.budget import Plan, planned
 from trainers.lift.draws import draw
 from trainers.lift.study import Study
 
@@ -27,9 +26,4 @@ def restricted(
     where, rows, budget = study.places[name], study.variants[name].lengths, study.budget
     size = budget.steps * budget.batch if count is None else count
     order = [own[at] for at in draw([where[each] for each in own], replicate, size)]
-    return Plan(
-        tuple(order),
-        math.ceil(size / budget.batch),
-        sum(rows[at][0] for at in order),
-        sum(rows[at][1] for at in order),
-    )
+    return planned(order, rows, budget.batch)

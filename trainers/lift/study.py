@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -17,17 +17,17 @@ from trainers.lift.bench import Work
 from trainers.lift.budget import Budget, Plan, plan, sentence
 from trainers.lift.draws import places, seed_of
 from trainers.lift.guards import OF_PLANS, Guard, guards, of_plans, worst_first
+from trainers.lift.kept import trial_key
 from trainers.lift.looking import Look
 from trainers.lift.reading import Rows, items_of, rows_of
 from trainers.lift.terms import Terms
 from trainers.lift.variants import Variant
 from trainers.models import ModelRef, resolve
-from trainers.running.before import check_cuda
 from trainers.running.run import now
 from trainers.sft import SFT
-from trainers.tokens import set_template, stop_ids
+from trainers.tokens import Encoded, set_template, stop_ids
 
-__all__ = ["Study", "declare"]
+__all__ = ["Study", "declare", "encoder"]
 
 
 @dataclass(frozen=True)
@@ -84,15 +84,25 @@ class Study:
 
     def work(self, name: str, replicate: int) -> Work:
         """Returns one trial, ready to be done."""
-        own, rows = self.plans[name][replicate], self.variants[name].encoded
-        key = f"{name}, replicate {replicate + 1}"
-        return Work(
-            key, tuple(rows[at] for at in own.indices), own.steps, seed_of(self.seed, replicate)
-        )
+        own, encoded = self.plans[name][replicate], self.variants[name].encoded
+        rows, seed = tuple(encoded[at] for at in own.indices), seed_of(self.seed, replicate)
+        key = self._key(replace(self.settings, steps=own.steps, seed=seed), rows)
+        return Work(key, rows, own.steps, seed)
 
-    def settings_of(self, work: Work) -> SFT:
-        """Returns the settings of a trial."""
-        return replace(self.settings, steps=work.steps, seed=work.seed)
+    @cached_property
+    def untrained_key(self) -> str:
+        """By which the untrained model's items are kept."""
+        return self._key()
+
+    def _key(self, settings: SFT | None = None, rows: Sequence[Encoded] = ()) -> str:
+        return trial_key(
+            model=self.fingerprint,
+            template=self.template,
+            tasks=self.task_hashes,
+            device=self.device.partition(":")[0],
+            settings=settings,
+            rows=rows,
+        )
 
     def fitting(self) -> int:
         """Returns how many trials the free memory holds at once; 1 at least."""
@@ -193,12 +203,9 @@ def declare(variants: Sequence[Variant], terms: Terms, budget: Budget, *, baseli
     if len(first) < 2:
         raise InputError(f"--task {terms.task}: has 1 item; 2 at least are needed.")
     place = models.default_device() if terms.device == "auto" else terms.device
-    if place.startswith("cuda"):
-        check_cuda(place)
+    models.check_device(place)
     base = _base(terms)
-    rows = {
-        each.name: rows_of(each, base.tokenizer, base.stops, terms.settings) for each in ordered
-    }
+    rows = {each.name: base.rows(each, terms.settings) for each in ordered}
     where = {name: places(each.variant.records, terms.seed) for name, each in rows.items()}
     lengths = {name: each.lengths for name, each in rows.items()}
     plans = plan(budget, lengths, where, terms.seeds, baseline=baseline)
@@ -236,6 +243,15 @@ class _Base:
     tokenizer: Any
     config: Any
     stops: frozenset[int]
+
+    def rows(self, variant: Variant, settings: SFT) -> Rows:
+        return rows_of(variant, self.tokenizer, self.stops, settings)
+
+
+def encoder(terms: Terms) -> Callable[[Variant], Rows]:
+    """Returns what encodes a variant as the trials of a study will."""
+    base = _base(terms)
+    return lambda variant: base.rows(variant, terms.settings)
 
 
 def _base(terms: Terms) -> _Base:

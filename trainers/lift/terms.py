@@ -68,17 +68,18 @@ class Terms:
 
     def __post_init__(self) -> None:
         wrong = [
-            f"{name}: must be a whole number of at least 1, not {value!r}."
+            f"--{name}: must be a whole number of at least 1, not {value!r}."
             for name in ("seeds", "workers")
             if (value := getattr(self, name)) is not None and value < 1
         ]
         if self.effect is not None and not 0 < self.effect < math.inf:
-            wrong.append(f"effect: must be a number over 0, not {self.effect!r}.")
+            wrong.append(f"--detect (effect): must be a number over 0, not {self.effect!r}.")
         if self.seed < 0:
-            wrong.append(f"seed: must be 0 or more, not {self.seed!r}.")
+            wrong.append(f"--draw-seed (seed): must be 0 or more, not {self.seed!r}.")
         if self.looks and self.seeds not in self.looks:
-            listed = ", ".join(map(str, self.looks))
-            wrong.append(f"seeds: {self.seeds} is not among the declared looks, {listed}.")
+            wrong.append(
+                f"--seeds {self.seeds}: is not among --looks; one look is at each of them."
+            )
         if wrong:
             raise InputError(wrong)
 

@@ -6,9 +6,10 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from datakit.amounts import duration, size
 from datakit.report.markup import Child, Markup, el, quote
 from trainers.gate import Gate, Lengths
-from trainers.page.facts import Told, duration, size
+from trainers.page.facts import Told
 from trainers.page.parts import chapter, hashed, listed, shown, words
 
 __all__ = ["data", "example", "provenance", "settings"]

@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
+from datakit.amounts import counted, duration
 from trainers.dpo import DPO
 from trainers.kto import KTO
 from trainers.page.charts import figures_of
 from trainers.reward import Reward
 from trainers.sft import SFT
 
-__all__ = ["METHODS", "Told", "brief", "change", "counted", "duration", "million", "size"]
+__all__ = ["METHODS", "Told", "brief", "change"]
 
 METHODS = {
     **{each.method: each.title for each in (SFT, DPO, KTO, Reward)},
@@ -21,39 +22,6 @@ METHODS = {
     "ipo": "identity preference optimization",
 }
 _ADAPTERS = {"lora": "LoRA", "rslora": "rsLoRA", "dora": "DoRA", "lora+": "LoRA+"}
-
-
-def counted(number: int, word: str) -> str:
-    """Returns `1 row`, `2 rows`, `1,000 rows`."""
-    return f"{number:,} {word}{'' if number == 1 else 's'}"
-
-
-def million(number: float) -> str:
-    """Returns a count of parameters: `4.88 M`, `1.2 B`."""
-    for unit, name in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
-        if number >= unit:
-            return f"{number / unit:.3g}\u00a0{name}"
-    return f"{number:,.0f}"
-
-
-def size(number: float) -> str:
-    """Returns bytes: `19.6 MB`; MB are millions."""
-    for unit, name in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
-        if number >= unit:
-            return f"{number / unit:.3g}\u00a0{name}"
-    return f"{number:,.0f}\u00a0bytes"
-
-
-def duration(seconds: float) -> str:
-    """Returns seconds in words: `8.2 s`, `4 min 20 s`, `2 h 5 min`."""
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600:,} h {whole % 3600 // 60} min"
 
 
 class Told:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from trainers.page.facts import Told, counted
+from datakit.amounts import counted
+from trainers.page.facts import Told
 
 __all__ = ["Note", "notes"]
 

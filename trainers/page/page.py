@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from datakit.amounts import counted, duration, million, size
 from datakit.report.charts import bar_line
 from datakit.report.document import contents, document
 from datakit.report.markup import Child, Markup, el, quote
 from trainers.page import chapters
 from trainers.page.charts import Series, Size, figures_of, line_chart, smooth
 from trainers.page.curves import curves
-from trainers.page.facts import Told, change, counted, duration, million, size
+from trainers.page.facts import Told, change
 from trainers.page.notes import Note, notes
 
 __all__ = ["render"]

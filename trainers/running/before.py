@@ -13,7 +13,7 @@ from trainers.running import tracking
 from trainers.settings import Settings
 from trainers.tokens import set_template, template_names
 
-__all__ = ["check", "check_cuda", "check_optimizer"]
+__all__ = ["check", "check_optimizer"]
 
 _PACKAGES = ("torch", "transformers", "trl", "peft", "accelerate", "datasets")
 
@@ -47,8 +47,7 @@ def check(settings: Settings, *, model: str, device: str, measured: bool) -> Non
         if ref.kind == "served":
             # It refuses what has no weights here, before it looks for any.
             models.load_config(ref)
-    if device.startswith("cuda"):
-        check_cuda(device)
+    models.check_device(device)
 
 
 def _template(name: str) -> None:
@@ -58,21 +57,6 @@ def _template(name: str) -> None:
         return
     # It knows what to say; it is not reached with a name that is there.
     set_template(cast(Any, SimpleNamespace(chat_template="")), name)
-
-
-def check_cuda(device: str) -> None:
-    """Stops where torch sees no GPU.
-
-    Raises:
-        InputError: If it sees none.
-        MissingExtraError: If torch is not installed.
-    """
-    torch = models.need("torch", "train", "Training")
-    if not torch.cuda.is_available():
-        raise InputError(
-            f"--device {device}: torch sees no GPU here. Use --device cpu; or install a torch "
-            "build for CUDA and look at `nvidia-smi`."
-        )
 
 
 def check_optimizer(settings: Settings) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from transformers import TrainerCallback
 
+from datakit.amounts import about
 from trainers.running.ear import Ear
 
 __all__ = ["Progress"]
@@ -102,7 +103,7 @@ class Progress(TrainerCallback):  # type: ignore[misc]
 
     def _tell(self, args: Any, state: Any) -> None:  # noqa: ANN401
         left = self._left(args, state)
-        told = f"   {_duration(left)} left" if left is not None else ""
+        told = f"   {about(left)} left" if left is not None else ""
         self._ear.progress(f"{_step(state)}{self._loss}{told}", False)
 
     def _left(self, args: Any, state: Any) -> float | None:  # noqa: ANN401
@@ -128,9 +129,3 @@ def _evaluations_left(args: Any, state: Any) -> int:  # noqa: ANN401
 
 def _step(state: Any) -> str:  # noqa: ANN401
     return f"step {state.global_step:,}/{state.max_steps:,}"
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -12,7 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from datakit.cli.console import counted
+from datakit.amounts import counted
 from datakit.errors import InputError
 from datakit.fingerprint import file_sha256
 from trainers.models import RUN_FILE, read_json

@@ -93,6 +93,19 @@ def test_items_in_a_variant_stop_it(tiny_model_dir, tmp_path, held_out):
 def test_controls_are_variants_too(tiny_model_dir, tmp_path, held_out):
     found = study(tmp_path, held_out, model=tiny_model_dir, seeds=1, controls=["shuffled", "half"])
     assert len(found.variants) == 4
+
+
+def test_a_random_part_of_the_baseline_has_as_many_tokens(tiny_model_dir, tmp_path, held_out):
+    few = replace(GOOD, name="few", records=GOOD.records[:5])
+    found = study(tmp_path, held_out, [few], model=tiny_model_dir, seeds=1, controls=["random"])
+    *_, control = found.study["declared"]["variants"]
+    assert control["ref"].startswith("bad (at most ")
+    assert 3 <= control["records"] < len(BAD)
+    with pytest.raises(InputError, match=r"bad has [0-9,]+ tokens, no more than good"):
+        study(tmp_path, held_out, model=tiny_model_dir, controls=["random"])
+
+
+def test_a_control_that_is_not_there(tiny_model_dir, tmp_path, held_out):
     with pytest.raises(InputError, match='no "shufled"; did you mean "shuffled"'):
         study(tmp_path, held_out, model=tiny_model_dir, controls=["shufled"])
 
@@ -124,11 +137,11 @@ def test_mistakes(changes, says, tiny_model_dir, tmp_path, held_out):
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"seeds": 0}, "seeds: must be a whole number of at least 1, not 0"),
-        ({"effect": 0.0}, "effect: must be a number over 0"),
-        ({"seed": -1}, "seed: must be 0 or more"),
+        ({"seeds": 0}, "--seeds: must be a whole number of at least 1, not 0"),
+        ({"effect": 0.0}, "--detect .effect.: must be a number over 0"),
+        ({"seed": -1}, "--draw-seed .seed.: must be 0 or more"),
         ({"match": "step"}, "match: must be one of steps, examples, tokens, not 'step'"),
-        ({"seeds": 7, "looks": (5, 10)}, "seeds: 7 is not among the declared looks, 5, 10"),
+        ({"seeds": 7, "looks": (5, 10)}, "--seeds 7: is not among --looks"),
         ({"variants": [GOOD, replace(GOOD, records=BAD.records)]}, "good: is given twice"),
     ],
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from datakit.amounts import counted
 from datakit.report.charts import table
 from datakit.report.markup import Child, Markup, el, quote
 from trainers.lift.estimate import ENOUGH, Difference
@@ -15,7 +16,6 @@ from trainers.lift.page.pairing import joined
 from trainers.lift.result import Trial
 from trainers.lift.words import Unit, unit_of
 from trainers.page.charts import Series, line_chart
-from trainers.page.facts import counted
 from trainers.page.parts import chapter
 
 __all__ = ["curves", "forgetting", "items", "pairs", "replicates"]

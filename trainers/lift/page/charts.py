@@ -154,15 +154,11 @@ class Stage:
     Args:
         name: Of the stage.
         value: How much it adds; of a sum, how much there is by then.
-        low: Lower end of the interval of `value`; None if there is none.
-        high: Upper end.
         total: Whether it is a sum, drawn from nought.
     """
 
     name: str
     value: float
-    low: float | None = None
-    high: float | None = None
     total: bool = False
 
 
@@ -178,7 +174,8 @@ def waterfall(
         note: A sentence below the title.
     """
     spans = list(_spans(stages))
-    across = Across(_reach(stages, spans), EDGE, WIDTH - EDGE, measure)
+    reach = [0.0, *(value for each in spans for value in each)]
+    across = Across(reach, EDGE, WIDTH - EDGE, measure)
     bottom, nought = len(stages) * HIGH + 4, across.at(0)
     picture = drawing(
         f"{title}: {len(stages)} stages, {measure.name}; the table below has the figures",
@@ -191,8 +188,8 @@ def waterfall(
             for at, (stage, span) in enumerate(zip(stages, spans, strict=True))
         ],
     )
-    key = "A full bar is a sum, a framed one what a stage adds; the thin line is its interval."
-    data = table(("", "adds", "interval", "by then"), _listed(stages, spans, measure), title)
+    key = "A full bar is a sum, a framed one what a stage adds."
+    data = table(("", "adds", "by then"), _listed(stages, spans, measure), title)
     return figure(title, [picture, el("p", key, class_="axis-line")], data, note)
 
 
@@ -203,22 +200,10 @@ def _listed(
         [
             quote(stage.name, 80),
             "" if stage.total else measure.show(stage.value),
-            ends(measure, stage.low, stage.high),
             measure.show(end).lstrip("+"),
         ]
         for stage, (_, end) in zip(stages, spans, strict=True)
     ]
-
-
-def _reach(stages: Sequence[Stage], spans: Sequence[tuple[float, float]]) -> list[float]:
-    """Returns all values that the axis must show."""
-    whiskers = [
-        start + each
-        for stage, (start, _) in zip(stages, spans, strict=True)
-        for each in (stage.low, stage.high)
-        if each is not None
-    ]
-    return [0.0, *(value for each in spans for value in each), *whiskers]
 
 
 def _spans(stages: Sequence[Stage]) -> Iterator[tuple[float, float]]:
@@ -240,8 +225,7 @@ def _bar(
 ) -> list[Child]:
     (start, end), y = span, top + 20
     left, right = sorted((across.at(start), across.at(end)))
-    value = measure.show(it.value)
-    shown = f"{value.lstrip('+') if it.total else value} {ends(measure, it.low, it.high)}".strip()
+    shown = measure.show(it.value).lstrip("+" if it.total else "")
     hint = el("title", f"{it.name}: {shown}")
     drawn: list[Child] = [
         el("text", el("title", it.name), clipped(it.name), x=EDGE + 4, y=top + 15, class_="name"),
@@ -256,9 +240,6 @@ def _bar(
             class_="bar" if it.total else "added",
         ),
     ]
-    if it.low is not None and it.high is not None:
-        low, high = across.at(start + it.low), across.at(start + it.high)
-        drawn.append(el("line", x1=low, x2=high, y1=y + 6, y2=y + 6, class_="interval open"))
     if not last:
         x = across.at(end)
         drawn.append(el("line", x1=x, x2=x, y1=y + 12, y2=y + HIGH, class_="pairing"))

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from datakit.amounts import counted, duration
 from datakit.report.charts import table
 from datakit.report.markup import Child, Markup, el, quote
 from trainers.lift.guards import Guard
 from trainers.lift.page.facts import Told
 from trainers.lift.page.overview import LEVELS
-from trainers.page.facts import counted, duration
 from trainers.page.parts import chapter, hashed, shown, words
 
 __all__ = ["checks", "cost", "method"]

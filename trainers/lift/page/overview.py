@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from datakit.amounts import counted
 from datakit.report.charts import table
 from datakit.report.markup import Child, Markup, el, quote
 from trainers.lift.page.angle import Angle
@@ -11,7 +12,6 @@ from trainers.lift.page.axes import clipped
 from trainers.lift.page.facts import Told, cell, share
 from trainers.lift.page.forest import forest
 from trainers.lift.result import UNTRAINED
-from trainers.page.facts import counted
 
 __all__ = ["LEVELS", "overview"]
 
