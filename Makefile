@@ -18,7 +18,7 @@ demo: $(VENV)/.demo
 lift: $(VENV)/.demo
 	$(BIN)/python scripts/lift_demo.py
 
-# The lift lab against itself: no difference, and planted ones. About half an hour.
+# The lift lab against itself: no difference, and planted ones. Under an hour.
 calibrate: $(VENV)/.dev
 	$(BIN)/python -m tests.benchmarks.calibrate
 

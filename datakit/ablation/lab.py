@@ -118,10 +118,11 @@ class Ablation:
         Raises:
             InputError: If there is no such step.
         """
-        pair = (self.only(step), self.bare()) if alone else (self.all(), self.without(step))
+        whole = self.all()
+        pair = (self.only(step), self.bare()) if alone else (whole, self.without(step))
         small, large = sorted(pair, key=len)
-        drawn = replace(control_of(large, small, seed), step=step)
-        return replace(drawn, changed=drawn.sha256 != self.all().sha256)
+        drawn = replace(control_of(large, small, seed, apart=large is not whole), step=step)
+        return replace(drawn, changed=drawn.sha256 != whole.sha256)
 
     def costs(self) -> list[StepCost]:
         """Returns what each step asked for and threw away, in the order of the steps."""

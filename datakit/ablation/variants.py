@@ -93,17 +93,25 @@ def size_matched(records: Sequence[Record], size: int, seed: int) -> list[Record
     return [record for record in records if record.id in drawn]
 
 
-def control_of(large: Variant, small: Variant, seed: int) -> Variant:
+def control_of(large: Variant, small: Variant, seed: int, *, apart: bool = True) -> Variant:
     """Returns as many records of `large` as `small` has, the others dropped at random.
 
-    Seeds and made records are drawn apart, as many of each as `small` has: no step is to be praised
-    for sparing the user's own seeds, which most steps do.
+    Args:
+        large: Is drawn from.
+        small: Says how many.
+        seed: Another one gives another draw.
+        apart: Whether seeds and made records are drawn apart, as many of each as `small` has: no
+            step is to be praised for sparing the user's own seeds, which most steps do. For a step
+            that makes records it is False: without it there may be nothing but seeds.
     """
-    own = [record for record in large.records if record.id in large.seeds]
-    made = [record for record in large.records if record.id not in large.seeds]
-    seeds = min(len(small.seeds), len(own))
-    seeds = max(seeds, len(small) - len(made))
-    drawn = size_matched(own, seeds, seed) + size_matched(made, len(small) - seeds, seed)
+    if apart:
+        own = [record for record in large.records if record.id in large.seeds]
+        made = [record for record in large.records if record.id not in large.seeds]
+        seeds = min(len(small.seeds), len(own))
+        seeds = max(seeds, len(small) - len(made))
+        drawn = size_matched(own, seeds, seed) + size_matched(made, len(small) - seeds, seed)
+    else:
+        drawn = size_matched(large.records, len(small), seed)
     ids = {record.id for record in drawn}
     kept = tuple(record for record in large.records if record.id in ids)
     dropped = tuple(

@@ -86,7 +86,7 @@ def domain(args: argparse.Namespace) -> Case:
     claims = (
         Ordering("gsm8k", "alpaca", "records like the task's; Xia et al. 2024, arXiv:2402.04333"),
         Ordering("gsm8k", "noise", "a control: each question has another one's answer"),
-        Ordering("gsm8k", "duplicates", f"4 records 16 times each; {repeats}"),
+        Ordering("gsm8k", "duplicates", f"4 records again and again; {repeats}"),
     )
     test = tuple(open_data(str(args.data / "gsm8k/test.jsonl"), fields=QA))
     return Case("Domain, noise and duplicates: GSM8K", variants, test, claims)
@@ -144,7 +144,7 @@ def _size(record: Record) -> int:
 
 def studied(case: Case, args: argparse.Namespace) -> Lift:
     """Trains on each variant with equal tokens, and compares all of them."""
-    fitting = [each for each in case.test if _size(each) <= args.characters]
+    fitting = [each for each in case.test if _size(each) <= args.test_characters]
     items = thinned(Variant("test", tuple(fitting)), args.items, args.seed).records
     path: Path = args.folder / f"{args.case}-{'short' if args.short else 'items'}.jsonl"
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -218,10 +218,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--data", type=Path, required=True, metavar="FOLDER")
     parser.add_argument("--short", action="store_true", help="chosen: by shorter, older answers")
     parser.add_argument("--report", type=Path, metavar="FILE")
-    parser.add_argument("--tokens", type=int, default=8000, help="of a trial")
-    parser.add_argument("--items", type=int, default=40)
+    parser.add_argument("--tokens", type=int, default=5000, help="of a trial")
+    parser.add_argument("--items", type=int, default=32)
     parser.add_argument("--replicates", type=int, default=5)
     parser.add_argument("--characters", type=int, default=3000, help="the longest record")
+    parser.add_argument("--test-characters", type=int, default=1500, help="the longest item")
     parser.add_argument("--rate", type=float, default=4e-4)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--model", default="embedded")

@@ -87,6 +87,8 @@ def ablate(args: argparse.Namespace, console: Console) -> int:
     ]
     console.result()
     console.table(["step", "records", "dropped", "cost", "worth"], rows, "lrrrl")
+    console.result()
+    console.result(found.verdict)
     console.result(f"page      {args.out}")
     return 0
 

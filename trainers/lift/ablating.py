@@ -232,7 +232,7 @@ def _left_out(lab: Ablation, step: str, left: Rebuilt, cost: StepCost, terms: Te
     name = f"without {step}"
     small, large = (every, left) if len(left) >= len(every) else (left, every)
     control = f"random instead of {step}"
-    drawn = _draws(large, small, terms)
+    drawn = _draws(large, small, terms, apart=large is left)
     without, rival = _variant(name, left), Variant(control, large.records, "", large.gone)
     if large is left:
         words = "records dropped at random instead"
@@ -251,17 +251,18 @@ def _alone(lab: Ablation, step: str, cost: StepCost, terms: Terms) -> _Change:
     if own.sha256 == bare.sha256 or not own.records:
         return change
     control, words = f"random instead of {step} alone", "records dropped at random instead"
-    drawn = _draws(bare, own, terms)
+    drawn = _draws(bare, own, terms, apart=True)
     alone = _variant(f"{step} alone", own)
     rival = Variant(control, bare.records, words, bare.gone)
     return replace(change, arm=Arm(alone.name, control, control, (alone, rival), drawn, words))
 
 
-def _draws(large: Rebuilt, small: Rebuilt, terms: Terms) -> tuple[frozenset[str], ...]:
-    return tuple(
-        frozenset(each.id for each in control_of(large, small, seed_of(terms.seed, k)).records)
-        for k in range(terms.seeds)
-    )
+def _draws(
+    large: Rebuilt, small: Rebuilt, terms: Terms, *, apart: bool
+) -> tuple[frozenset[str], ...]:
+    seeds = (seed_of(terms.seed, k) for k in range(terms.seeds))
+    drawn = (control_of(large, small, each, apart=apart) for each in seeds)
+    return tuple(frozenset(each.id for each in it.records) for it in drawn)
 
 
 def _worth(change: _Change, found: Lift | None, family: int) -> Worth:

@@ -12,6 +12,12 @@ from trainers.lift.words import held_against
 
 __all__ = ["HELPLESS", "NEEDED", "Ablated", "Worth", "verdict_of"]
 
+_SAID = {
+    "Paid": "Paid:",
+    "Hurt": "Hurt:",
+    "Open": "Cannot be told from chance at this size:",
+    "Changed nothing": "Changed no record:",
+}
 NEEDED = "Cannot be left out: no record comes out without it."
 _ONE = {"points": "point", "nats per token": "nat per token", "bits per byte": "bit per byte"}
 HELPLESS = "Keeps nothing alone: it needs what another step measures."
@@ -88,6 +94,19 @@ class Ablated:
     lift: Lift | None
     notes: tuple[str, ...]
 
+    @property
+    def verdict(self) -> str:
+        """All steps in a sentence: which paid, which hurt, which cannot be told from chance."""
+        if not any(each.worth for each in self.steps):
+            return "No step changed a record that is trained on."
+        if self.lift is None or self.lift.stopped or not self.lift.comparison.enough:
+            return next(each.verdict for each in self.steps if each.worth)
+        parts = []
+        for word, said in _SAID.items():
+            if names := [each.name for each in self.steps if each.verdict.startswith(word)]:
+                parts.append(f"{said} {', '.join(names)}.")
+        return " ".join(parts)
+
     def to_json(self) -> dict[str, Any]:
         """Returns all of it as JSON values."""
         study = {} if self.lift is None else self.lift.to_json()
@@ -99,7 +118,7 @@ class Ablated:
             "funnel": [{"step": step, "change": change} for step, change in self.funnel],
             "notes": [*self.notes, *study.get("notes", [])],
             "verdicts": verdicts,
-            "verdict": verdicts[0],
+            "verdict": self.verdict,
         }
 
 

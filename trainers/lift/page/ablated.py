@@ -63,14 +63,10 @@ def _untrained(ablated: Ablated) -> str:
 
 
 def _verdicts(ablated: Ablated) -> list[str]:
-    """Returns what was found, the clear first; what changed nothing is told in one sentence."""
+    """Returns what was found, in one sentence and for each step that changed anything."""
     live = [each for each in ablated.steps if each.worth is not None]
     live.sort(key=lambda each: not (each.worth and each.worth.clear))
-    still = [each.name for each in ablated.steps if not each.changed]
-    said = [f"{each.name}: {each.verdict}" for each in live]
-    if still:
-        said.append(f"Changed no record: {', '.join(still)}.")
-    return said
+    return [ablated.verdict, *(f"{each.name}: {each.verdict}" for each in live)]
 
 
 def _forest(ablated: Ablated, lift: Lift) -> Markup:
@@ -96,7 +92,7 @@ def _steps(ablated: Ablated, told: Told) -> Markup:
         "of how many. Raw: all steps over all but this one, of whatever sizes. Both columns are "
         f"families of their own, each with {told.confidence} for all its intervals together."
     )
-    body = el("div", table(head, rows, "Steps"), class_="names")
+    body = el("div", table(head, rows, "Steps"), class_="said-last")
     return chapter("steps", "Steps", el("p", note, class_="note"), body)
 
 
