@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +15,17 @@ from datakit.fingerprint import EXCLUDED
 from datakit.llm.budget import Budget
 from datakit.llm.client import Client
 from datakit.llm.log import ResponseLog
-from datakit.llm.request import Provider
+from datakit.llm.request import ALL, Provider
 from datakit.llm.teacher import Teacher, check_budget, open_provider
 from datakit.record import Record
 from datakit.report import card, render
 from datakit.running.flow import Flow
 from datakit.running.growth import Growth, Progress, grow
+from datakit.running.knobs import unheeded
 from datakit.running.local import LocalEngine
 from datakit.running.loop import Loop
 from datakit.running.pipeline import Pipeline
-from datakit.running.plan import History, Plan, history_of, make_plan
+from datakit.running.plan import History, Plan, history_of, make_plan, requests_of
 from datakit.store import Store, Version
 from datakit.store.manifest import manifest
 
@@ -158,9 +160,27 @@ def prepare(
             providers[place] = opened[repr(teacher)]
         except InputError as error:
             problems += [each for each in error.problems if each not in problems]
+    if not problems:
+        problems += _unheeded(asked, seeds, providers)
     if problems:
         raise InputError(problems)
     return Prepared(asked, Store(store), seeds, providers)
+
+
+def _unheeded(
+    pipeline: Pipeline, seeds: Sequence[Record], providers: Mapping[int, Provider]
+) -> list[str]:
+    """Returns what steps ask of teachers that these cannot heed."""
+    wrong: list[str] = []
+    with Loop() as loop:
+        for place, provider in providers.items():
+            if provider.knobs >= ALL:
+                continue
+            step, name = pipeline.steps[place], pipeline.teacher_of(place).provider
+            asked = loop.work(partial(requests_of, pipeline, place, seeds))
+            said, _ = unheeded(step, asked, name, provider.knobs)
+            wrong += [f"{step.step_name}.{each}." for each in said]
+    return wrong
 
 
 def _adjusted(
@@ -182,8 +202,12 @@ def _adjusted(
 def _who(provider: Provider, teacher: Teacher) -> dict[str, Any]:
     """Returns all of a teacher that shows in the data: answers, licence and cost."""
     known = {**provider.identity(), "form": provider.form}
-    known |= {"license": teacher.license, "price": teacher.price}
+    known |= {"license": teacher.license, "price": teacher.price or _text(teacher.listed_price)}
     return {key: value for key, value in known.items() if key not in EXCLUDED}
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)
 
 
 def _write(

@@ -1,4 +1,6 @@
-"""A teacher on 127.0.0.1 that speaks the OpenAI API and answers the same request the same way.
+"""A teacher on 127.0.0.1 that speaks the APIs of OpenAI, Together and Anthropic.
+
+It answers the same request the same way.
 
     with serve(Plan(jitter=0.01)) as server:           in this process
         OpenAI("m", base_url=server.url)
@@ -38,7 +40,7 @@ _TEXT = (
 )
 _WORDS = _TEXT.split()
 _STATUS = {"bad_request": 400, "unauthorized": 401, "not_found": 404, "too_large": 413}
-_STATUS |= {"unprocessable": 422, "rate_limit": 429, "server_error": 500}
+_STATUS |= {"unprocessable": 422, "rate_limit": 429, "server_error": 500, "overloaded": 529}
 
 
 @dataclasses.dataclass
@@ -47,9 +49,9 @@ class Fault:
 
     Args:
         kind: `rate_limit`, `server_error`, `bad_request`, `unauthorized`, `not_found`,
-            `too_large`, `unprocessable`, `refusal`, `length`, `content_filter`, `malformed`
-            (an answer that is no JSON), `garbage` (a body that is no JSON), `no_choices`,
-            `null_choices` or `dropped`.
+            `too_large`, `unprocessable`, `overloaded`, `refusal`, `length`, `content_filter`,
+            `malformed` (an answer that is no JSON), `garbage` (a body that is no JSON),
+            `no_choices`, `null_choices` or `dropped`.
         share: Share of the requests that it hits.
         times: How often it hits one request; None is always.
         message: What the error says; `{key}` is the API key that was sent.
@@ -147,7 +149,8 @@ class _Handler(BaseHTTPRequestHandler):
         status = _STATUS.get(kind, 200)
         self.server.note(name.hexdigest(), status, self.path, body)
         if fault and status != 200:
-            key = self.headers["Authorization"].removeprefix("Bearer ")
+            key = self.headers.get("Authorization", "").removeprefix("Bearer ")
+            key = key or self.headers.get("x-api-key", "")
             self._fail(status, fault.message.replace("{key}", key))
         elif kind == "garbage":
             self._send(200, b'{"id": "chatcmpl-1", "choi')
@@ -159,8 +162,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _fail(self, status: int, message: str) -> None:
         error = {"message": message, "type": "a_type", "param": None, "code": None}
+        if self.path.endswith("/messages"):
+            error = {"type": "a_type_error", "message": message}
         retry = _RETRY_AFTER if status == 429 else {}
-        self._send(status, json.dumps({"error": error}).encode(), **retry)
+        self._send(status, json.dumps({"type": "error", "error": error}).encode(), **retry)
 
     def _send(self, status: int, body: bytes, **headers: str) -> None:
         try:
@@ -225,6 +230,8 @@ def _canonical(body: dict[str, Any]) -> bytes:
 
 def answer(path: str, body: dict[str, Any], chance: random.Random, kind: str = "") -> dict:
     """Returns the body of an answer, as the provider's own servers write it."""
+    if path.endswith("/messages"):
+        return _message(body, chance, kind)
     chat = path.endswith("/chat/completions")
     asked = body["messages"][-1]["content"] if chat else body["prompt"]
     choices, tokens = [], 0
@@ -258,6 +265,31 @@ def answer(path: str, body: dict[str, Any], chance: random.Random, kind: str = "
         },
         "system_fingerprint": "fp_1",
     }
+
+
+def _message(body: dict[str, Any], chance: random.Random, kind: str) -> dict[str, Any]:
+    """Returns the body of an answer as Anthropic writes it."""
+    text = _chat(body["messages"][-1]["content"], chance)
+    text, finish = _cut(text, body | {"stop": body.get("stop_sequences")}, kind)
+    reason = {"length": "max_tokens", "content_filter": "refusal"}.get(finish, "end_turn")
+    if kind == "malformed":
+        text = "Here you are: " + text[: len(text) // 3].replace("{", "[")
+    if kind == "refusal":
+        text, reason = "", "refusal"
+    # Thinking is there without being asked for, and a text may come in parts.
+    parts = [{"type": "thinking", "thinking": "", "signature": "x"}]
+    parts += [{"type": "text", "text": each} for each in (text[:7], text[7:]) if each]
+    cached = 12 if any("cache_control" in each for each in body.get("system", ())) else 0
+    return {
+        "id": "msg_1", "type": "message", "role": "assistant", "model": body["model"],
+        "content": None if kind in ("no_choices", "null_choices") else parts,
+        "stop_reason": reason, "stop_sequence": None,
+        "usage": {
+            "input_tokens": len(json.dumps(body["messages"]).split()),
+            "output_tokens": len(text.split()),
+            "cache_creation_input_tokens": cached, "cache_read_input_tokens": 0,
+        },
+    }  # fmt: skip
 
 
 def _cut(text: str, body: dict[str, Any], kind: str) -> tuple[str, str]:

@@ -14,8 +14,7 @@ from datakit.fingerprint import made_id
 from datakit.llm.budget import Budget
 from datakit.llm.client import Client
 from datakit.llm.log import ResponseLog
-from datakit.llm.openai import OpenAI
-from datakit.llm.request import Provider, Request, Response
+from datakit.llm.request import Request, Response
 from datakit.llm.teacher import Teacher, open_provider
 
 __all__ = ["Cut", "MissedError", "Refused", "Replayed", "Silent"]
@@ -38,19 +37,11 @@ class Silent:
     """
 
     def __init__(self, teacher: Teacher) -> None:
-        inner: Provider
-        if teacher.provider == "openai":
-            # Any key: a provider without one is refused, and this one is never used.
-            inner = OpenAI(
-                teacher.model,
-                base_url=teacher.base_url,
-                api_key="unused",
-                form=teacher.form or "chat",
-            )
-        else:
-            inner = open_provider(teacher)
+        # Any key: a provider without one is refused, and this one is never used.
+        inner = open_provider(teacher, api_key="unused")
         self.model = inner.model
         self.form = inner.form
+        self.knobs = inner.knobs
         self._inner = inner
 
     def identity(self) -> dict[str, Any]:

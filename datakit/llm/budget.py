@@ -31,18 +31,45 @@ def dollars(text: str) -> Decimal:
 
 @dataclass(frozen=True)
 class Price:
-    """US dollars per million tokens."""
+    """US dollars per million tokens.
+
+    Args:
+        input: Of what is read.
+        output: Of what is written.
+        cache_read: Of what is read from the prompt cache; None is as other input.
+        cache_write: Of what is put into it; None likewise.
+        tiers: Input tokens of a request, and the price of all of it where it has more than so many;
+            the lowest first.
+    """
 
     input: Decimal = Decimal(0)
     output: Decimal = Decimal(0)
+    cache_read: Decimal | None = None
+    cache_write: Decimal | None = None
+    tiers: tuple[tuple[int, Price], ...] = ()
 
     def of(self, usage: Usage) -> Decimal:
-        """Returns what the tokens cost."""
-        return (usage.input_tokens * self.input + usage.output_tokens * self.output) / _MILLION
+        """Returns what the tokens of one request cost."""
+        price = self
+        for start, dearer in self.tiers:
+            price = dearer if usage.input_tokens > start else price
+        read, written = usage.cache_read_tokens, usage.cache_write_tokens
+        parts = (
+            (usage.input_tokens - read - written, price.input),
+            (read, price.input if price.cache_read is None else price.cache_read),
+            (written, price.input if price.cache_write is None else price.cache_write),
+            (usage.output_tokens, price.output),
+        )
+        return sum((count * each for count, each in parts), Decimal(0)) / _MILLION
 
     def most(self, request: Request) -> Decimal:
         """Returns the most that a request can cost."""
-        return self.of(Usage(request.most_input_tokens, request.n * request.max_tokens))
+        read, written = request.most_input_tokens, request.n * request.max_tokens
+        return max(
+            each.of(Usage(read, written, cache_write_tokens=cached))
+            for each in (self, *(price for start, price in self.tiers if read > start))
+            for cached in (0, read)
+        )
 
 
 class Budget:

@@ -207,6 +207,13 @@ class LLM:
         return (self._seed + len(self.keys) * 0x9E3779B1) % 2**31
 
     async def _ask(self, request: Request) -> list[Sample]:
+        knobs = self._client.provider.knobs
+        sent = request.within(knobs)
+        # Where several answers cannot be had at once, each is a request of its own.
+        times = request.n if "n" not in knobs else 1
+        return [sample for _ in range(times) for sample in await self._ask_once(sent)]
+
+    async def _ask_once(self, request: Request) -> list[Sample]:
         occurrence = f"{self.where}/{len(self.keys)}"
         self.prompt_hash = self.prompt_hash or digest([request.prompt, list(request.messages)])
         key = self._client.key(request, occurrence)

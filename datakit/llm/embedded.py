@@ -10,7 +10,7 @@ from typing import Any
 from datakit.errors import InputError, MissingExtraError, ProviderError
 from datakit.fingerprint import file_sha256
 from datakit.llm.openai import OpenAI
-from datakit.llm.request import Request, Response, Usage
+from datakit.llm.request import ALL, Request, Response, Usage
 
 __all__ = ["Embedded", "default_gguf"]
 
@@ -49,6 +49,8 @@ class Embedded:
         timeout: Seconds to wait for an answer.
         form: How the model is asked best, `chat` or `completion`.
     """
+
+    knobs = ALL
 
     def __init__(
         self,

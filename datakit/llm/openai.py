@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import re
 from typing import TYPE_CHECKING, Any
 
-from datakit.errors import MissingExtraError, MissingKeyError, ProviderError, RequestError
-from datakit.llm.request import Request, Response, Sample, Usage
+from datakit.errors import MissingExtraError, ProviderError
+from datakit.llm.request import ALL, Request, Response, Sample, Usage
+from datakit.llm.sdk import asking, key_of, plain, sendable, shown_url, whole
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
@@ -16,11 +15,6 @@ __all__ = ["OpenAI"]
 
 _FINISH = {"stop": "stop", "length": "length", "content_filter": "refused"}
 _DEFAULT_KEY = "OPENAI_API_KEY"
-# The SDK refuses an empty key, and servers without keys ignore it.
-_NO_KEY = "none"
-_WITH_PASSWORD = re.compile(r"\A(\w+://)[^/@]*@")
-# Faults of one request; any other status would be the same for the next.
-_REFUSED = {400, 413, 422}
 
 
 class OpenAI:
@@ -35,11 +29,14 @@ class OpenAI:
         retries: How often the SDK sends again after 408, 409, 429, 5xx and lost connections; it
             honours Retry-After.
         form: How the model is asked best, `chat` or `completion`.
+        effort: How much a model that reasons does so: `minimal`, `low`, `medium`, `high`, ...
 
     Raises:
         MissingKeyError: If OpenAI itself is asked and there is no key.
         MissingExtraError: If the SDK is not installed.
     """
+
+    knobs = ALL
 
     def __init__(
         self,
@@ -51,17 +48,22 @@ class OpenAI:
         timeout: float = 120.0,
         retries: int = 5,
         form: str = "chat",
+        effort: str | None = None,
     ) -> None:
         self.model = model
         self.form = form
         self.base_url = base_url
-        self._key = api_key or _key(api_key_env, base_url)
+        self._effort = effort
+        optional = bool(base_url and not api_key_env)
+        self._key = api_key or key_of(api_key_env or _DEFAULT_KEY, optional=optional)
+        self._server = shown_url(base_url or "api.openai.com")
         self._options: dict[str, Any] = {"timeout": timeout, "max_retries": retries}
         self._client: AsyncOpenAI | None = None
 
     def identity(self) -> dict[str, Any]:
-        """Returns provider, address and model."""
-        return {"provider": "openai", "base_url": self.base_url, "model": self.model}
+        """Returns provider, address, model and effort."""
+        known = {"provider": "openai", "base_url": self.base_url, "model": self.model}
+        return known | ({"effort": self._effort} if self._effort else {})
 
     def _open(self) -> AsyncOpenAI:
         if self._client is None:
@@ -77,44 +79,20 @@ class OpenAI:
         client = self._open()
         import openai
 
-        try:
+        with asking(openai, "OpenAI", self._server, self._key):
             if request.prompt is not None:
                 return await self._complete(client, request)
             return await self._chat(client, request)
-        except openai.APIStatusError as error:
-            if error.status_code in _REFUSED:
-                raise RequestError(self._plain(error)) from None
-            raise ProviderError(f"{self._server} failed: {self._plain(error)}") from None
-        except openai.APIConnectionError as error:
-            raise ProviderError(f"{self._server} does not answer: {self._plain(error)}") from None
-        except openai.OpenAIError as error:
-            raise ProviderError(f"{self._server} failed: {self._plain(error)}") from None
-        except (AttributeError, TypeError, ValueError) as error:
-            # The SDK hands on what a server says, even if it is not what the API promises.
-            raise RequestError(
-                f"{self._server} does not answer as the OpenAI API does ({self._plain(error)}).",
-                reason="no_answer",
-            ) from None
-
-    @property
-    def _server(self) -> str:
-        return _WITH_PASSWORD.sub(r"\1", self.base_url or "api.openai.com")
-
-    def _plain(self, error: Exception) -> str:
-        text = " ".join(str(error).split())
-        if self._key != _NO_KEY:
-            text = text.replace(self._key, "***")
-        return text[:300]
 
     async def _complete(self, client: AsyncOpenAI, request: Request) -> Response:
         answer = await client.completions.create(
-            prompt=_sendable(request.prompt), **self._sampling(request)
+            prompt=sendable(request.prompt or ""), **self._sampling(request)
         )
         samples = [
             Sample(each.text, _FINISH.get(each.finish_reason, "stop"))
             for each in sorted(answer.choices, key=lambda each: each.index)
         ]
-        return _whole(Response(tuple(samples), _usage(answer.usage), self.model))
+        return whole(Response(tuple(samples), _usage(answer.usage), self.model))
 
     async def _chat(self, client: AsyncOpenAI, request: Request) -> Response:
         options = self._sampling(request)
@@ -124,8 +102,10 @@ class OpenAI:
         if request.schema is not None:
             body = {"name": "answer", "schema": request.schema, "strict": True}
             options["response_format"] = {"type": "json_schema", "json_schema": body}
+        if self._effort:
+            options["reasoning_effort"] = self._effort
         messages: Any = [
-            {name: _sendable(text) for name, text in each.items()} for each in request.messages
+            {name: sendable(text) for name, text in each.items()} for each in request.messages
         ]
         answer = await client.chat.completions.create(messages=messages, **options)
         samples = []
@@ -133,7 +113,7 @@ class OpenAI:
             refusal = getattr(each.message, "refusal", None)
             finish = "refused" if refusal else _FINISH.get(each.finish_reason, "stop")
             samples.append(Sample(refusal or each.message.content or "", finish))
-        return _whole(Response(tuple(samples), _usage(answer.usage), self.model))
+        return whole(Response(tuple(samples), _usage(answer.usage), self.model))
 
     def _sampling(self, request: Request) -> dict[str, Any]:
         payload = request.payload()
@@ -152,7 +132,7 @@ class OpenAI:
             answer: Any = await client.post(url, body={"content": text}, cast_to=object)
             return len(answer["tokens"])
         except (openai.OpenAIError, KeyError, TypeError) as error:
-            raise ProviderError(f"{self._server} failed: {self._plain(error)}") from None
+            raise ProviderError(f"{self._server} failed: {plain(error, self._key)}") from None
 
     async def close(self) -> None:
         """Closes the connections."""
@@ -161,29 +141,9 @@ class OpenAI:
             self._client = None
 
 
-def _key(api_key_env: str | None, base_url: str | None) -> str:
-    name = api_key_env or _DEFAULT_KEY
-    key = os.environ.get(name, "")
-    if key or (base_url and not api_key_env):
-        return key or _NO_KEY
-    raise MissingKeyError(
-        f"The environment variable {name} is not set. Set it to your API key, or name another: "
-        "teacher: {api_key_env: NAME}."
-    )
-
-
-def _sendable(text: str | None) -> str:
-    # A lone surrogate has no UTF-8 form; records may hold one, as JSON may.
-    return (text or "").encode("utf-8", "replace").decode()
-
-
-def _whole(response: Response) -> Response:
-    if not response.samples:
-        raise RequestError("The answer has no choices.", reason="no_answer")
-    return response
-
-
 def _usage(usage: Any) -> Usage:  # noqa: ANN401  the SDK's type, or None from some servers
     if usage is None:
         return Usage(known=False)
-    return Usage(usage.prompt_tokens or 0, usage.completion_tokens or 0)
+    details = getattr(usage, "prompt_tokens_details", None)
+    read = getattr(details, "cached_tokens", None) or 0
+    return Usage(usage.prompt_tokens or 0, usage.completion_tokens or 0, cache_read_tokens=read)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import astuple, dataclass, fields, replace
 from typing import Any, Protocol, Self
 
-__all__ = ["Provider", "Request", "Response", "Sample", "Usage"]
+__all__ = ["ALL", "Provider", "Request", "Response", "Sample", "Usage"]
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,15 @@ class Request:
             if value is not None and value != ()
         }
 
+    def within(self, knobs: frozenset[str]) -> Request:
+        """Returns the request without what a provider does not heed."""
+        if knobs >= ALL:
+            return self
+        plain: dict[str, Any] = {
+            each.name: each.default for each in fields(self) if each.name not in knobs
+        }
+        return replace(self, **plain)
+
     @property
     def chars(self) -> int:
         """Length of all texts that are sent, in characters."""
@@ -80,20 +89,26 @@ class Usage:
     """Tokens of one response, or of many added up.
 
     Args:
-        input_tokens: Tokens that were read.
+        input_tokens: Tokens that were read, those of the provider's prompt cache included.
         output_tokens: Tokens that were written.
         known: False if the server did not say; what it costs is then not known either.
+        cache_read_tokens: How many of the input's came from the prompt cache.
+        cache_write_tokens: How many of them were put into it.
     """
 
     input_tokens: int = 0
     output_tokens: int = 0
     known: bool = True
+    cache_read_tokens: int = 0
+    cache_write_tokens: int = 0
 
     def __add__(self, other: Usage) -> Usage:
         return Usage(
             self.input_tokens + other.input_tokens,
             self.output_tokens + other.output_tokens,
             self.known and other.known,
+            self.cache_read_tokens + other.cache_read_tokens,
+            self.cache_write_tokens + other.cache_write_tokens,
         )
 
 
@@ -109,7 +124,7 @@ class Response:
         """Returns the response as JSON values."""
         return {
             "samples": [[each.text, each.finish] for each in self.samples],
-            "usage": [self.usage.input_tokens, self.usage.output_tokens, self.usage.known],
+            "usage": list(astuple(self.usage)),
             "model": self.model,
         }
 
@@ -120,11 +135,16 @@ class Response:
         return cls(samples, Usage(*value["usage"]), value["model"])
 
 
+ALL = frozenset(each.name for each in fields(Request))
+"""The knobs of a provider that heeds every field of a request."""
+
+
 class Provider(Protocol):
     """Sends requests to one model. Everything above it is the same for all providers."""
 
     model: str
     form: str  # "chat" or "completion": how this model is asked best
+    knobs: frozenset[str]  # those fields of a request that this provider can heed
 
     def identity(self) -> dict[str, Any]:
         """Returns all that decides an answer beside the request; no secrets."""

@@ -9,15 +9,23 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta
 
 from datakit.errors import InputError, MissingExtraError, did_you_mean
-from datakit.llm.budget import Price, dollars
+from datakit.llm.anthropic import Anthropic
+from datakit.llm.budget import Price
 from datakit.llm.embedded import Embedded
 from datakit.llm.openai import OpenAI
+from datakit.llm.prices import given, listed
 from datakit.llm.request import Provider
+from datakit.llm.together import Together
 from datakit.step import FileRef, validated
 
 __all__ = ["PROVIDERS", "Teacher", "open_provider"]
 
-PROVIDERS = ("embedded", "openai")
+_SERVED: dict[str, type[Anthropic | OpenAI | Together]] = {
+    "anthropic": Anthropic,
+    "openai": OpenAI,
+    "together": Together,
+}
+PROVIDERS = ("embedded", *_SERVED)
 
 
 @validated
@@ -25,10 +33,11 @@ class Teacher:
     """Which model answers, and how it is reached.
 
     Args:
-        provider: `embedded` (llama.cpp in this process) or `openai` (any OpenAI-compatible server).
+        provider: `embedded` (llama.cpp in this process), `anthropic`, `together`, or `openai` (also
+            any OpenAI-compatible server).
         model: The model's name; for `embedded` a .gguf file, or nothing for SmolLM2-135M-Instruct.
-        base_url: The server of an OpenAI-compatible model.
-        api_key_env: The environment variable that holds its key.
+        base_url: The server, where it is not the provider's own.
+        api_key_env: The environment variable that holds the key.
         mode: `live`: requests are answered as they are sent.
         form: How the model is asked best: `chat`, or `completion` for a base model.
         concurrency: Most requests in flight.
@@ -36,7 +45,12 @@ class Teacher:
         retries: How often a request is sent again after 429, 5xx or a lost connection.
         threads: Threads of the embedded model.
         context: Tokens that the embedded model sees at once.
-        price: US dollars per million tokens, `{input: "0.15", output: "0.60"}`.
+        effort: How much a model that reasons does so: `low`, `medium`, `high`, ...; what there is
+            depends on the model.
+        cache: Whether the system prompt is kept in the provider's prompt cache (`anthropic`; others
+            do so by themselves).
+        price: US dollars per million tokens, `{input: "0.15", output: "0.60"}`, also `cache_read`
+            and `cache_write`; without it, what the table of the package `genai-prices` says.
         license: Licence of its answers, an SPDX id, if they have one beside that of the seeds.
         terms: Where its terms of use are.
     """
@@ -52,7 +66,9 @@ class Teacher:
     retries: Annotated[int, Meta(ge=0, le=100)] = 10
     threads: Annotated[int, Meta(ge=1, le=256)] = 1
     context: Annotated[int, Meta(ge=256)] = 2048
-    price: dict[Literal["input", "output"], str] | None = None
+    effort: Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"] | None = None
+    cache: bool = False
+    price: dict[Literal["input", "output", "cache_read", "cache_write"], str] | None = None
     license: str | None = None
     terms: str | None = None
 
@@ -62,24 +78,49 @@ class Teacher:
             near = did_you_mean(self.provider, PROVIDERS)
             known = ", ".join(PROVIDERS)
             raise ValueError(f'provider: unknown "{self.provider}"{near or f"; there are {known}"}')
-        if self.provider == "openai" and not self.model:
+        if self.provider in _SERVED and not self.model:
             raise ValueError("model: is missing; name the model that the server has")
         if self.api_key_env is not None and not self.api_key_env.isidentifier():
             # What stands there may be a key: it is not repeated.
             raise ValueError("api_key_env: names an environment variable, such as OPENAI_API_KEY")
         if self.provider == "embedded" and (self.base_url or self.api_key_env):
-            raise ValueError("base_url and api_key_env go with provider: openai")
-        self.prices()
+            raise ValueError("base_url and api_key_env go with a provider that has a server")
+        if self.effort and self.provider == "embedded":
+            raise ValueError("effort: the embedded model does not reason")
+        if self.cache and self.provider != "anthropic":
+            raise ValueError("cache: is a knob of anthropic; other providers cache by themselves")
+        if self.form == "completion" and self.provider == "anthropic":
+            raise ValueError("form: anthropic has no completions, only chats")
+        if self.price:
+            given(self.price)
+
+    @property
+    def knobs(self) -> frozenset[str]:
+        """Fields of a request that its provider heeds."""
+        kind: type[Provider] = _SERVED.get(self.provider, Embedded)
+        return kind.knobs
 
     def prices(self) -> Price:
-        """Returns the price of its tokens; the embedded model costs nothing."""
-        known = self.price or {}
-        return Price(*(dollars(known.get(side, "0")) for side in ("input", "output")))
+        """Returns the price of its tokens; nought where it is free, or not known."""
+        return self._price or Price()
 
     @property
     def has_price(self) -> bool:
         """False if nothing is known about what it costs."""
-        return self.provider == "embedded" or self.price is not None
+        return self.provider == "embedded" or self._price is not None
+
+    @property
+    def _price(self) -> Price | None:
+        if self.provider == "embedded":
+            return None
+        return given(self.price) if self.price is not None else self.listed_price
+
+    @property
+    def listed_price(self) -> Price | None:
+        """What the table says of its model; None if that is not in it, or is free."""
+        if self.provider == "embedded":
+            return None
+        return listed(self.provider, self.model, self.base_url)
 
     def describe(self) -> dict[str, Any]:
         """Returns the manifest's entry, without secrets."""
@@ -99,13 +140,18 @@ class Teacher:
         }
 
 
-def open_provider(teacher: Teacher) -> Provider:
+def open_provider(teacher: Teacher, *, api_key: str | None = None) -> Provider:
     """Opens the provider that a teacher names.
+
+    Args:
+        teacher: The teacher.
+        api_key: The key, for a provider that is never asked; None reads the teacher's.
 
     Raises:
         InputError: If a key, a package or a file is missing.
     """
-    for package in ("openai", *(("xllamacpp",) if teacher.provider == "embedded" else ())):
+    embedded = teacher.provider == "embedded"
+    for package in ("openai", "xllamacpp") if embedded else (teacher.provider,):
         if find_spec(package) is None:
             raise MissingExtraError.of(package, teacher.provider, "This teacher")
     if teacher.provider == "embedded":
@@ -117,13 +163,18 @@ def open_provider(teacher: Teacher) -> Provider:
             timeout=teacher.timeout,
             form=teacher.form or "completion",
         )
-    return OpenAI(
+    own: dict[str, Any] = {"form": teacher.form or "chat"}
+    if teacher.provider == "anthropic":
+        own = {"cache": teacher.cache}
+    return _SERVED[teacher.provider](
         teacher.model,
         base_url=teacher.base_url,
         api_key_env=teacher.api_key_env,
+        api_key=api_key,
         timeout=teacher.timeout,
         retries=teacher.retries,
-        form=teacher.form or "chat",
+        effort=teacher.effort,
+        **own,
     )
 
 

@@ -18,7 +18,7 @@ from datakit.running.making import make_records
 from datakit.running.pipeline import Pipeline
 from datakit.step import Resources
 
-__all__ = ["History", "Plan", "make_plan"]
+__all__ = ["History", "Plan", "make_plan", "requests_of"]
 
 # Shares of candidates that are kept, from strict verifiers to none, while nothing is measured.
 _KEPT = (0.10, 0.80)
@@ -138,11 +138,12 @@ def make_plan(pipeline: Pipeline, seeds: Iterable[Record], history: History | No
     first = list(seeds)
     plan = Plan()
     for place in pipeline.makers:
-        plan += _step(pipeline, place, _requests(pipeline, place, first), history)
+        plan += _step(pipeline, place, requests_of(pipeline, place, first), history)
     return plan
 
 
-def _requests(pipeline: Pipeline, place: int, seeds: Sequence[Record]) -> list[Request]:
+def requests_of(pipeline: Pipeline, place: int, seeds: Sequence[Record]) -> list[Request]:
+    """Returns the first requests of the step at a place, which are not sent."""
     step, teacher = pipeline.steps[place], pipeline.teacher_of(place)
     ids = frozenset(seed.id for seed in seeds)
     found = []

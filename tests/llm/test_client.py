@@ -7,7 +7,7 @@ from datakit.errors import BudgetError, ProviderError, RequestError, StoreError
 from datakit.llm.budget import Budget, Price
 from datakit.llm.client import LLM, Client
 from datakit.llm.log import ResponseLog
-from datakit.llm.request import Request, Response, Sample, Usage
+from datakit.llm.request import ALL, Request, Response, Sample, Usage
 
 PRICE = Price(Decimal(1), Decimal(1))
 
@@ -17,6 +17,7 @@ class Provider:
 
     model = "m"
     form = "chat"
+    knobs = ALL
 
     def __init__(self, fails=None):
         self.sent, self.flying, self.most = [], 0, 0

@@ -15,7 +15,7 @@ from datakit.errors import InputError, ProviderError, RequestError
 from datakit.llm.budget import Budget, Price
 from datakit.llm.client import Client
 from datakit.llm.log import ResponseLog
-from datakit.llm.request import Response, Sample, Usage
+from datakit.llm.request import ALL, Response, Sample, Usage
 from datakit.outcome import Drop, Rejected
 from datakit.record import Record, digest
 from datakit.running.flow import Flow
@@ -58,6 +58,7 @@ class Provider:
 
     model = "m"
     form = "completion"
+    knobs = ALL
 
     def __init__(self, words=60, waits=0, fails=lambda request: None):
         self.sent, self._words, self._waits, self._fails = [], words, waits, fails

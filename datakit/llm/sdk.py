@@ -1,0 +1,105 @@
+"""What the official SDKs have in common: keys from the environment, and errors in plain words."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import ModuleType
+
+from datakit.errors import MissingKeyError, ProviderError, RequestError
+from datakit.llm.request import Response
+
+__all__ = ["NO_KEY", "asking", "key_of", "plain", "root_of", "sendable", "shown_url", "whole"]
+
+NO_KEY = "none"
+"""Stands for a key where there is none: SDKs refuse an empty one, and servers without ignore it."""
+
+_WITH_PASSWORD = re.compile(r"\A(\w+://)[^/@]*@")
+# Faults of one request; any other status would be the same for the next.
+_REFUSED = {400, 413, 422}
+
+
+def key_of(variable: str, *, optional: bool) -> str:
+    """Returns an API key.
+
+    Args:
+        variable: The environment variable that holds it.
+        optional: Whether a server may do without.
+
+    Raises:
+        MissingKeyError: If it is not set and is needed.
+    """
+    if key := os.environ.get(variable, ""):
+        return key
+    if optional:
+        return NO_KEY
+    raise MissingKeyError(
+        f"The environment variable {variable} is not set. Set it to your API key, or name "
+        "another: teacher: {api_key_env: NAME}."
+    )
+
+
+def shown_url(url: str) -> str:
+    """Returns an address without a user's name and password."""
+    return _WITH_PASSWORD.sub(r"\1", url)
+
+
+def root_of(url: str | None) -> str | None:
+    """Returns an address without the `/v1` that some SDKs add themselves."""
+    return url.rstrip("/").removesuffix("/v1") if url else None
+
+
+def plain(error: Exception, key: str) -> str:
+    """Returns an error's text in one line, without the key that a server may repeat."""
+    text = " ".join(str(error).split())
+    return (text if key == NO_KEY else text.replace(key, "***"))[:300]
+
+
+def sendable(text: str) -> str:
+    """Returns a text that has a UTF-8 form: records may hold half characters, as JSON may."""
+    return text.encode("utf-8", "replace").decode()
+
+
+def whole(response: Response) -> Response:
+    """Returns a response that has an answer.
+
+    Raises:
+        RequestError: If it has none.
+    """
+    if not response.samples:
+        raise RequestError("The answer has no choices.", reason="no_answer")
+    return response
+
+
+@contextmanager
+def asking(sdk: ModuleType, api: str, server: str, key: str) -> Iterator[None]:
+    """Says in our errors what an SDK raises.
+
+    Args:
+        sdk: The package; all of them are generated alike.
+        api: Whose API the server promises, in a word.
+        server: The server, as it is shown.
+        key: The key, which is never shown.
+
+    Raises:
+        RequestError: If this request is refused for good, or its answer cannot be read.
+        ProviderError: If no request can succeed now.
+    """
+    try:
+        yield
+    except sdk.APIStatusError as error:
+        if error.status_code in _REFUSED:
+            raise RequestError(plain(error, key)) from None
+        raise ProviderError(f"{server} failed: {plain(error, key)}") from None
+    except sdk.APIConnectionError as error:
+        raise ProviderError(f"{server} does not answer: {plain(error, key)}") from None
+    except sdk.APIError.__base__ as error:
+        raise ProviderError(f"{server} failed: {plain(error, key)}") from None
+    except (AttributeError, TypeError, ValueError) as error:
+        # An SDK hands on what a server says, even if it is not what the API promises.
+        raise RequestError(
+            f"{server} does not answer as the {api} API does ({plain(error, key)}).",
+            reason="no_answer",
+        ) from None

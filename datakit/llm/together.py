@@ -1,0 +1,130 @@
+"""Together's API, through the official `together` SDK."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from datakit.errors import MissingExtraError
+from datakit.llm.request import ALL, Request, Response, Sample, Usage
+from datakit.llm.sdk import asking, key_of, root_of, sendable, shown_url, whole
+
+if TYPE_CHECKING:
+    from together import AsyncTogether
+
+__all__ = ["Together"]
+
+_DEFAULT_KEY = "TOGETHER_API_KEY"
+_FINISH = {"length": "length"}
+
+
+class Together:
+    """One model at Together.
+
+    Args:
+        model: The model's name there.
+        base_url: The server; None is Together itself.
+        api_key_env: The environment variable that holds the key.
+        api_key: The key itself; None reads it from there.
+        timeout: Seconds to wait for an answer.
+        retries: How often the SDK sends again after 408, 409, 429, 5xx and lost connections; it
+            honours Retry-After.
+        form: How the model is asked best, `chat` or `completion`.
+        effort: How much a model that reasons does so: `low`, `medium` or `high`.
+
+    Raises:
+        MissingKeyError: If there is no key.
+    """
+
+    knobs = ALL
+
+    def __init__(
+        self,
+        model: str,
+        *,
+        base_url: str | None = None,
+        api_key_env: str | None = None,
+        api_key: str | None = None,
+        timeout: float = 120.0,
+        retries: int = 5,
+        form: str = "chat",
+        effort: str | None = None,
+    ) -> None:
+        self.model = model
+        self.form = form
+        self.base_url = base_url
+        self._effort = effort
+        optional = bool(base_url and not api_key_env)
+        self._key = api_key or key_of(api_key_env or _DEFAULT_KEY, optional=optional)
+        self._server = shown_url(base_url or "api.together.ai")
+        self._options: dict[str, Any] = {"timeout": timeout, "max_retries": retries}
+        self._client: AsyncTogether | None = None
+
+    def identity(self) -> dict[str, Any]:
+        """Returns provider, address, model and effort."""
+        known = {"provider": "together", "base_url": self.base_url, "model": self.model}
+        return known | ({"effort": self._effort} if self._effort else {})
+
+    def _open(self) -> AsyncTogether:
+        if self._client is None:
+            try:
+                from together import AsyncTogether
+            except ImportError:
+                raise MissingExtraError.of("together", "together", "This teacher") from None
+            self._client = AsyncTogether(
+                api_key=self._key, base_url=root_of(self.base_url), **self._options
+            )
+        return self._client
+
+    async def send(self, request: Request) -> Response:
+        """Sends one request; see `Provider`."""
+        client = self._open()
+        import together
+
+        with asking(together, "Together", self._server, self._key):
+            if request.prompt is not None:
+                answer: Any = await client.completions.create(
+                    prompt=sendable(request.prompt), **self._sampling(request)
+                )
+            else:
+                answer = await client.chat.completions.create(**self._chat(request))
+            chosen = sorted(answer.choices, key=lambda each: getattr(each, "index", 0) or 0)
+            samples = tuple(_sample(each) for each in chosen)
+            return whole(Response(samples, _usage(answer.usage), self.model))
+
+    def _chat(self, request: Request) -> dict[str, Any]:
+        options = self._sampling(request)
+        if request.schema is not None:
+            body = {"name": "answer", "schema": request.schema}
+            options["response_format"] = {"type": "json_schema", "json_schema": body}
+        if self._effort:
+            options["reasoning_effort"] = self._effort
+        options["messages"] = [
+            {name: sendable(text) for name, text in each.items()} for each in request.messages
+        ]
+        return options
+
+    def _sampling(self, request: Request) -> dict[str, Any]:
+        payload = request.payload()
+        for name in ("messages", "prompt", "schema"):
+            payload.pop(name, None)
+        if payload.get("n") == 1:
+            del payload["n"]
+        return {"model": self.model, **payload}
+
+    async def close(self) -> None:
+        """Closes the connections."""
+        if self._client is not None:
+            await self._client.close()
+            self._client = None
+
+
+def _sample(choice: Any) -> Sample:  # noqa: ANN401  of a chat or a completion
+    message = getattr(choice, "message", None)
+    text = choice.text if message is None else message.content
+    return Sample(text or "", _FINISH.get(choice.finish_reason, "stop"))
+
+
+def _usage(usage: Any) -> Usage:  # noqa: ANN401  the SDK's type, or None
+    if usage is None:
+        return Usage(known=False)
+    return Usage(usage.prompt_tokens or 0, usage.completion_tokens or 0)
