@@ -158,7 +158,7 @@ def studied(case: Case, args: argparse.Namespace) -> Lift:
         task=f"perplexity:{path}",
         model=args.model,
         seeds=args.replicates,
-        settings=SFT(batch=4, learning_rate=args.rate, max_length=1024),
+        settings=SFT(batch=4, learning_rate=args.rate, max_length=1024, unusable="drop"),
         general=False,
         workers=args.workers,
         seed=args.seed,
