@@ -287,7 +287,7 @@ def _clients(
         teacher = pipeline.teacher_of(place)
         if id(provider) not in made:
             made[id(provider)] = Client(
-                provider, log, teacher.prices(), budget, teacher.concurrency, teacher.license
+                provider, log, teacher.prices(), budget, teacher.pace(), teacher.license
             )
         clients[place] = made[id(provider)]
     return clients

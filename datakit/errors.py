@@ -10,6 +10,7 @@
       BudgetError           the budget is reached, work so far is saved   exit 3
       ProviderError         a provider failed for good                   exit 4
         RequestError        one request was refused: a fault of that request alone
+        BusyError           no answer now; the same request may have one later
 
 An error holds its mistakes as finished lines of text, so that all of them are shown at once. What
 a terminal would act on is made visible in them: they quote files that nobody vouches for.
@@ -24,6 +25,7 @@ from typing import Any
 
 __all__ = [
     "BudgetError",
+    "BusyError",
     "DatakitError",
     "DatakitWarning",
     "InputError",
@@ -134,6 +136,26 @@ class RequestError(ProviderError):
 
     def __reduce__(self) -> tuple[type[RequestError], tuple[Any, ...]]:
         return type(self), (self.problems, self.reason)
+
+
+class BusyError(ProviderError):
+    """A provider does not answer now, and may later: 408, 409, 429, 5xx, a lost connection.
+
+    Args:
+        problems: What the provider said.
+        kind: `rate` (too many requests), `server`, `unreached` (nothing was sent), or `lost`: it
+            was sent, no answer came, and it may have been paid for.
+        after: Seconds after which the provider wants to be asked again, if it said so.
+    """
+
+    def __init__(
+        self, problems: str | Iterable[str], kind: str = "server", after: float | None = None
+    ) -> None:
+        super().__init__(problems)
+        self.kind, self.after = kind, after
+
+    def __reduce__(self) -> tuple[type[BusyError], tuple[Any, ...]]:
+        return type(self), (self.problems, self.kind, self.after)
 
 
 class DatakitWarning(UserWarning):

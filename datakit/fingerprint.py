@@ -40,6 +40,7 @@ EXCLUDED = {
     "concurrency": "how fast, not what",
     "threads": "how fast, not what",
     "timeout": "how long to wait, not what for",
+    "limits": "how fast to ask, not what for",
     "retries": "how long to wait, not what for",
     "workers": "how fast, not what",
 }

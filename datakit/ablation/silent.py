@@ -93,7 +93,7 @@ class Replayed(Client):
         cut: Cut | None = None,
     ) -> None:
         super().__init__(
-            provider, log, teacher.prices(), Budget(None), teacher.concurrency, teacher.license
+            provider, log, teacher.prices(), Budget(None), teacher.pace(), teacher.license
         )
         self.missed: list[Request] = []
         self.refusals = 0

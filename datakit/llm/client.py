@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from datakit.errors import DatakitError, RequestError
+from datakit.errors import BudgetError, BusyError, DatakitError, RequestError
 from datakit.llm.budget import Budget, Price
 from datakit.llm.log import ResponseLog, request_key
+from datakit.llm.pace import Pace
 from datakit.llm.request import Provider, Request, Response, Sample, Usage
 from datakit.record import digest
 
@@ -49,7 +51,7 @@ class Client:
         log: Where answers are kept and looked up.
         price: What tokens cost.
         budget: The cap that all clients of a run share.
-        concurrency: Most requests in flight.
+        pace: The flow of requests.
         license: Licence of the answers, an SPDX id; None if they have none.
     """
 
@@ -59,7 +61,7 @@ class Client:
         log: ResponseLog,
         price: Price,
         budget: Budget,
-        concurrency: int = 8,
+        pace: Pace,
         license: str | None = None,
     ) -> None:
         self.provider = provider
@@ -68,9 +70,10 @@ class Client:
         self._log = log
         self._price = price
         self._budget = budget
-        self._slots = asyncio.Semaphore(concurrency)
+        self._pace = pace
         self._identity = provider.identity()
         self._failed: DatakitError | None = None
+        self._ended = asyncio.Event()
 
     def key(self, request: Request, occurrence: str) -> str:
         """Returns the key of a request in the log."""
@@ -110,25 +113,51 @@ class Client:
     async def _send(self, key: str, request: Request) -> Response:
         most = self._price.most(request)
         await self._budget.reserve(most)
-        cost = Decimal(0)
+        reserved, cost, attempt = most, Decimal(0), 0
         try:
-            async with self._slots:
-                if self._failed is not None:
-                    raise self._failed
-                response = await self.provider.send(request)
-                cost = self._cost(request, response)
-                self._log.append(key, request, response)
-                return response
+            while True:
+                attempt += 1
+                try:
+                    response = await self._try(key, request)
+                    cost = self._cost(request, response)
+                    return response
+                except BusyError as error:
+                    wait = self._pace.pushed_back(error, attempt)
+                    if error.kind == "lost":
+                        # It may have been paid for, and so may the next try.
+                        self._budget.settle(reserved, most)
+                        reserved = Decimal(0)
+                        await self._budget.reserve(most)
+                        reserved = most
+                await self._pause(wait)
         except RequestError as error:
             # An answer that came but cannot be used was paid for all the same.
             cost = most if error.reason == "no_answer" else cost
             raise
+        except BudgetError:
+            raise
         except DatakitError as error:
             # What can neither be asked nor be kept is not paid for again and again.
             self._failed = error
+            self._ended.set()
+            self._pace.release()
             raise
         finally:
-            self._budget.settle(most, cost)
+            self._budget.settle(reserved, cost)
+
+    async def _pause(self, seconds: float) -> None:
+        """Waits; not on, once there is nobody left to ask."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._ended.wait(), seconds)
+
+    async def _try(self, key: str, request: Request) -> Response:
+        async with self._pace.turn(request.likely_tokens):
+            if self._failed is not None:
+                raise self._failed
+            response = await self.provider.send(request)
+            self._pace.answered(response.usage.input_tokens + response.usage.output_tokens)
+            self._log.append(key, request, response)
+            return response
 
 
 class LLM:

@@ -62,6 +62,11 @@ class Request:
         return len(self.prompt or "") + sum(len(each["content"]) for each in self.messages)
 
     @property
+    def likely_tokens(self) -> int:
+        """About as many tokens as a provider counts for it, in and out, when it is sent."""
+        return self.chars // 4 + self.n * self.max_tokens
+
+    @property
     def most_input_tokens(self) -> int:
         """More tokens than any tokenizer makes of what is sent: one for each byte of it."""
         texts = [self.prompt or "", *(each["content"] for each in self.messages)]

@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from email.utils import mktime_tz, parsedate_tz
 from types import ModuleType
 
-from datakit.errors import MissingKeyError, ProviderError, RequestError
+from datakit.errors import BusyError, MissingKeyError, ProviderError, RequestError
 from datakit.llm.request import Response
 
-__all__ = ["NO_KEY", "asking", "key_of", "plain", "root_of", "sendable", "shown_url", "whole"]
+__all__ = [
+    "NO_KEY",
+    "asking",
+    "key_of",
+    "plain",
+    "retry_after",
+    "root_of",
+    "sendable",
+    "shown_url",
+    "whole",
+]
 
 NO_KEY = "none"
 """Stands for a key where there is none: SDKs refuse an empty one, and servers without ignore it."""
@@ -19,6 +32,7 @@ NO_KEY = "none"
 _WITH_PASSWORD = re.compile(r"\A(\w+://)[^/@]*@")
 # Faults of one request; any other status would be the same for the next.
 _REFUSED = {400, 413, 422}
+_RATE, _LATER = {429, 503, 529}, {408, 409}
 
 
 def key_of(variable: str, *, optional: bool) -> str:
@@ -44,6 +58,19 @@ def key_of(variable: str, *, optional: bool) -> str:
 def shown_url(url: str) -> str:
     """Returns an address without a user's name and password."""
     return _WITH_PASSWORD.sub(r"\1", url)
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Returns the seconds after which a server wants to be asked again, if it says so."""
+    for name, divisor in (("retry-after-ms", 1000.0), ("retry-after", 1.0)):
+        try:
+            seconds = float(headers[name]) / divisor
+        except (KeyError, ValueError):
+            continue
+        if math.isfinite(seconds):
+            return max(0.0, seconds)
+    date = parsedate_tz(headers.get("retry-after", ""))
+    return None if date is None else max(0.0, mktime_tz(date) - time.time())
 
 
 def root_of(url: str | None) -> str | None:
@@ -85,16 +112,27 @@ def asking(sdk: ModuleType, api: str, server: str, key: str) -> Iterator[None]:
 
     Raises:
         RequestError: If this request is refused for good, or its answer cannot be read.
-        ProviderError: If no request can succeed now.
+        BusyError: If it may have an answer later.
+        ProviderError: If no request can succeed.
     """
     try:
         yield
     except sdk.APIStatusError as error:
-        if error.status_code in _REFUSED:
-            raise RequestError(plain(error, key)) from None
-        raise ProviderError(f"{server} failed: {plain(error, key)}") from None
+        status, said = error.status_code, plain(error, key)
+        if status in _REFUSED:
+            raise RequestError(said) from None
+        said = f"{server} failed: {said}"
+        if status in _RATE:
+            raise BusyError(said, "rate", retry_after(error.response.headers)) from None
+        if status >= 500 or status in _LATER:
+            raise BusyError(said, "server", retry_after(error.response.headers)) from None
+        raise ProviderError(said) from None
     except sdk.APIConnectionError as error:
-        raise ProviderError(f"{server} does not answer: {plain(error, key)}") from None
+        said = f"{server} does not answer: {plain(error, key)}"
+        # Of the HTTP client, by name: the SDKs do not all have the same.
+        cause = type(error.__cause__).__name__
+        unsent = cause in ("ConnectError", "ConnectTimeout", "PoolTimeout")
+        raise BusyError(said, "unreached" if unsent else "lost") from None
     except sdk.APIError.__base__ as error:
         raise ProviderError(f"{server} failed: {plain(error, key)}") from None
     except (AttributeError, TypeError, ValueError) as error:

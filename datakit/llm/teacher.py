@@ -13,6 +13,7 @@ from datakit.llm.anthropic import Anthropic
 from datakit.llm.budget import Price
 from datakit.llm.embedded import Embedded
 from datakit.llm.openai import OpenAI
+from datakit.llm.pace import Limits, Pace
 from datakit.llm.prices import given, listed
 from datakit.llm.request import Provider
 from datakit.llm.together import Together
@@ -28,6 +29,11 @@ _SERVED: dict[str, type[Anthropic | OpenAI | Together]] = {
 PROVIDERS = ("embedded", *_SERVED)
 
 
+_Limit = Literal[
+    "requests_per_second", "requests_per_minute", "tokens_per_second", "tokens_per_minute"
+]
+
+
 @validated
 class Teacher:
     """Which model answers, and how it is reached.
@@ -40,7 +46,9 @@ class Teacher:
         api_key_env: The environment variable that holds the key.
         mode: `live`: requests are answered as they are sent.
         form: How the model is asked best: `chat`, or `completion` for a base model.
-        concurrency: Most requests in flight.
+        concurrency: Most requests in flight; fewer while the provider pushes back.
+        limits: Ceilings of the provider's plan: `requests_per_second`, `requests_per_minute`,
+            `tokens_per_second`, `tokens_per_minute`.
         timeout: Seconds to wait for an answer.
         retries: How often a request is sent again after 429, 5xx or a lost connection.
         threads: Threads of the embedded model.
@@ -62,6 +70,7 @@ class Teacher:
     mode: Literal["live"] = "live"
     form: Literal["chat", "completion"] | None = None
     concurrency: Annotated[int, Meta(ge=1, le=1024)] = 8
+    limits: dict[_Limit, Annotated[int, Meta(ge=1)]] | None = None
     timeout: Annotated[float, Meta(gt=0)] = 600.0
     retries: Annotated[int, Meta(ge=0, le=100)] = 10
     threads: Annotated[int, Meta(ge=1, le=256)] = 1
@@ -122,6 +131,11 @@ class Teacher:
             return None
         return listed(self.provider, self.model, self.base_url)
 
+    def pace(self) -> Pace:
+        """Returns the flow of its requests, at its beginning."""
+        limits: dict[str, int] = {str(name): most for name, most in (self.limits or {}).items()}
+        return Pace(self.concurrency, Limits(**limits), retries=self.retries)
+
     def describe(self) -> dict[str, Any]:
         """Returns the manifest's entry, without secrets."""
         license, terms = self.license, self.terms
@@ -172,7 +186,8 @@ def open_provider(teacher: Teacher, *, api_key: str | None = None) -> Provider:
         api_key_env=teacher.api_key_env,
         api_key=api_key,
         timeout=teacher.timeout,
-        retries=teacher.retries,
+        # Who counts what is in flight must see each answer: retries are the client's.
+        retries=0,
         effort=teacher.effort,
         **own,
     )

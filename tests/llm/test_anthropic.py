@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from datakit.errors import MissingKeyError, ProviderError, RequestError
+from datakit.errors import BusyError, MissingKeyError, ProviderError, RequestError
 from datakit.llm.anthropic import Anthropic
 from datakit.llm.request import ALL, Request
 from tests.loopback import Fault, Plan, serve
@@ -88,10 +88,10 @@ def test_finish(kind, finish):
         ("too_large", RequestError, 1),
         ("no_choices", RequestError, 1),
         ("unauthorized", ProviderError, 1),
-        ("rate_limit", ProviderError, 3),
-        ("overloaded", ProviderError, 3),
-        ("server_error", ProviderError, 3),
-        ("dropped", ProviderError, 3),
+        ("rate_limit", BusyError, 3),
+        ("overloaded", BusyError, 3),
+        ("server_error", BusyError, 3),
+        ("dropped", BusyError, 3),
     ],
 )
 def test_faults(kind, error, sent):

@@ -1,12 +1,15 @@
 import asyncio
+import time
+from collections import Counter
 from decimal import Decimal
 
 import pytest
 
-from datakit.errors import BudgetError, ProviderError, RequestError, StoreError
+from datakit.errors import BudgetError, BusyError, ProviderError, RequestError, StoreError
 from datakit.llm.budget import Budget, Price
 from datakit.llm.client import LLM, Client
 from datakit.llm.log import ResponseLog
+from datakit.llm.pace import Pace
 from datakit.llm.request import ALL, Request, Response, Sample, Usage
 
 PRICE = Price(Decimal(1), Decimal(1))
@@ -50,14 +53,15 @@ def ask(path, prompts, provider=None, cap=None, concurrency=4):
         return await asyncio.gather(*jobs, return_exceptions=True)
 
     with ResponseLog(path) as log:
-        client = Client(provider, log, PRICE, Budget(cap), concurrency)
+        client = Client(provider, log, PRICE, Budget(cap), Pace(concurrency))
         return asyncio.run(go(client)), provider, client
 
 
 @pytest.mark.parametrize("concurrency", [1, 3, 50])
 def test_most_requests_in_flight(tmp_path, concurrency):
     results, provider, _ = ask(tmp_path / "log", map(str, range(20)), concurrency=concurrency)
-    assert provider.most == min(concurrency, 20)
+    # It begins with 8, and rises with the answers.
+    assert provider.most == min(concurrency, 8)
     assert [each[0].samples[0].text for each in results] == [f"to {n}" for n in range(20)]
 
 
@@ -105,6 +109,51 @@ def test_after_a_failure_nothing_more_is_sent(tmp_path):
     assert len(after.sent) == 20 - len(answered)
 
 
+def test_what_may_pass_is_asked_again(tmp_path, monkeypatch):
+    provider = Provider()
+    send, tries = provider.send, Counter()
+
+    async def flaky(request):
+        tries[request.prompt] += 1
+        if tries[request.prompt] < 3:
+            raise BusyError("429", "rate")
+        return await send(request)
+
+    provider.send = flaky
+    monkeypatch.setattr("datakit.llm.pace._BACKOFF", 0.001)
+    results, _, client = ask(tmp_path / "log", map(str, range(6)), provider)
+    assert [each[0].samples[0].text for each in results] == [f"to {n}" for n in range(6)]
+    assert set(tries.values()) == {3}
+    assert client._budget.reserved == 0
+    assert client._budget.spent == client.totals.cost
+
+
+def test_an_answer_that_was_lost_may_have_been_paid_for(tmp_path, monkeypatch):
+    monkeypatch.setattr("datakit.llm.pace._BACKOFF", 0.001)
+    provider = Provider()
+    send, lost = provider.send, []
+
+    async def loses(request):
+        if request.prompt == "1" and not lost:
+            lost.append(request)
+            raise BusyError("reset", "lost")
+        return await send(request)
+
+    provider.send = loses
+    _, _, client = ask(tmp_path / "log", ["0", "1", "2"], provider, cap=Decimal(1))
+    assert client._budget.reserved == 0
+    assert client._budget.spent == client.totals.cost + PRICE.most(lost[0])
+
+
+def test_nobody_waits_for_who_has_failed_for_good(tmp_path):
+    provider = Provider({"0": BusyError("429", "rate", after=60.0), "1": ProviderError("gone")})
+    started = time.monotonic()
+    results, _, client = ask(tmp_path / "log", ["0", "1"], provider)
+    assert time.monotonic() - started < 30
+    assert [str(each) for each in results] == ["gone", "gone"]
+    assert client._budget.reserved == 0
+
+
 def test_a_refused_request_stops_no_other(tmp_path):
     provider = Provider({"3": RequestError("no")})
     results, provider, client = ask(tmp_path / "log", map(str, range(9)), provider)
@@ -133,7 +182,7 @@ def make(path, steps, where="0/0/0", seed=5):
         return llm
 
     with ResponseLog(path) as log:
-        client = Client(provider, log, PRICE, Budget(None), license="MIT")
+        client = Client(provider, log, PRICE, Budget(None), Pace(8), license="MIT")
         return asyncio.run(go(client)), provider
 
 

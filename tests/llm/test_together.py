@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from datakit.errors import MissingKeyError, ProviderError, RequestError
+from datakit.errors import BusyError, MissingKeyError, ProviderError, RequestError
 from datakit.llm.request import Request
 from datakit.llm.together import Together
 from tests.loopback import Fault, Plan, serve
@@ -71,9 +71,9 @@ def test_a_completion():
         ("no_choices", RequestError, 1),
         ("null_choices", RequestError, 1),
         ("unauthorized", ProviderError, 1),
-        ("rate_limit", ProviderError, 3),
-        ("server_error", ProviderError, 3),
-        ("dropped", ProviderError, 3),
+        ("rate_limit", BusyError, 3),
+        ("server_error", BusyError, 3),
+        ("dropped", BusyError, 3),
     ],
 )
 def test_faults(kind, error, sent):

@@ -15,6 +15,7 @@ from datakit.errors import InputError, ProviderError, RequestError
 from datakit.llm.budget import Budget, Price
 from datakit.llm.client import Client
 from datakit.llm.log import ResponseLog
+from datakit.llm.pace import Pace
 from datakit.llm.request import ALL, Response, Sample, Usage
 from datakit.outcome import Drop, Rejected
 from datakit.record import Record, digest
@@ -92,7 +93,7 @@ def grown(folder, asked, provider=None, concurrency=4, seeds=SEEDS, cap=None, te
         ResponseLog(folder / "log") as log,
         asyncio.Runner() as runner,
     ):
-        client = Client(provider, log, PRICE, Budget(cap), concurrency, "MIT")
+        client = Client(provider, log, PRICE, Budget(cap), Pace(concurrency), "MIT")
         flow = Flow(asked.steps, engine, folder, keep_seeds=asked.include_seeds, remember=True)
         growth = grow(asked, flow, seeds, dict.fromkeys(asked.makers, client), runner, tell)
     return growth, flow, provider
