@@ -34,6 +34,7 @@ lint: $(VENV)/.dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python scripts/docs.py --check
+	$(BIN)/python scripts/pins.py
 
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .

@@ -10,7 +10,7 @@ ALL = [
     for each in vars(errors).values()
     if isinstance(each, type) and issubclass(each, DatakitError)
 ]
-CODES = {"InputError": 2, "BudgetError": 3, "ProviderError": 4, "RequestError": 4}
+CODES = {"InputError": 2, "BudgetError": 3, "ProviderError": 4, "RequestError": 4, "BusyError": 4}
 
 
 @pytest.mark.parametrize("cls", ALL, ids=lambda cls: cls.__name__)

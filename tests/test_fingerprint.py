@@ -93,7 +93,12 @@ def test_a_file_that_changes_is_read_again(tmp_path):
 
 @pytest.mark.parametrize("field", sorted(EXCLUDED.keys() & set(Teacher.__dataclass_fields__)))
 def test_what_is_excluded_makes_no_difference(field):
-    values = {"api_key_env": "OTHER", "base_url": "http://x", "price": {"input": "1"}}
+    values = {
+        "api_key_env": "OTHER",
+        "base_url": "http://x",
+        "price": {"input": "1"},
+        "limits": {"requests_per_minute": 60},
+    }
     other = Teacher(provider="openai", model="m", **{field: values.get(field, 7)})
     assert identity(other) == identity(Teacher(provider="openai", model="m"))
 

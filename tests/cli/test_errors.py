@@ -274,7 +274,7 @@ PIPELINES = [
         "openai",
         "xx",
         "p.yaml:4:",
-        'teacher.provider: unknown "xx"; there are embedded, openai.',
+        'teacher.provider: unknown "xx"; there are embedded, anthropic, openai, together.',
     ),
     grow(
         "openai without model",
@@ -323,7 +323,8 @@ PIPELINES = [
         "retries: 0",
         "price: {inptu: '1'}",
         "p.yaml:4:",
-        'teacher.price: a key must be one of input, output, not "inptu"; did you mean "input"?',
+        "teacher.price: a key must be one of input, output, cache_read, cache_write, "
+        'not "inptu"; did you mean "input"?',
     ),
     grow(
         "missing seeds",
