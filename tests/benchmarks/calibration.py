@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from tests.benchmarks import coverage
 from tests.benchmarks.recombined import WAYS, chosen, compared, share, told_apart
+from trainers.lift.arms import worth_of
 from trainers.lift.estimate import Difference
 from trainers.lift.power import smallest_effect
 from trainers.lift.result import Lift
@@ -85,7 +86,7 @@ def verdict(rate: Interval, control: Difference, *, claims: bool) -> tuple[bool,
     said += f"; shuffled answers {'lose' if loses else 'do not lose'} to gold {_nats(control)}."
     if not claims:
         return True, f"No verdict, a try: {said}"
-    passes = low <= RATE and loses
+    passes = high <= RATE and loses
     return passes, f"{'Passes' if passes else 'Fails'}: {said}"
 
 
@@ -97,7 +98,8 @@ def aa_lines(found: AA, lift: Lift) -> Iterator[str]:
         f"{len(found.scores)} runs, no two with a record in common, each with its own order and "
         f"initialisation: {found.scores.mean():.3f} nats on average, from {found.scores.min():.3f} "
         f"to {found.scores.max():.3f} (SD {found.scores.std(ddof=1):.4f}). {CHOICES:,} random "
-        f"choices of {2 * k} of them, {k} called A and {k} B. Intervals: jackknife over the runs."
+        f"choices of {2 * k} of them, {k} called A and {k} B: a study of two variants on these "
+        f"{n} items. Intervals: jackknife over the runs."
     )
     yield from ("", "| judged by | false verdicts (allowed: 5 %) |", "| --- | --- |")
     for name, text in WAYS.items():
@@ -146,18 +148,22 @@ def planted_lines(lift: Lift) -> Iterator[str]:
     yield from ("## Planted differences", "")
     if it.critical is not None:
         yield (
-            f"One study of {len(it.means)} variants, K = {it.replicates}, n = {it.items}; "
-            f"intervals hold together at 95 % (|t| over {it.critical:.2f}). *Sees*: the smallest "
-            "true difference that 8 of 10 such studies find."
+            f"K = {it.replicates}, n = {it.items}. Each variant and gold as a study of two, as in "
+            f"A/A above; and all {len(it.means)} in one study, whose intervals hold together (|t| "
+            f"over {it.critical:.2f}): what many variants cost at this K. *Sees*: about how large "
+            "a true difference would have to be for 8 of 10 such studies of two to find it, going "
+            "by the spread of this one."
         )
-    yield from ("", "| variant | mean nll | over gold | p | sees | |", "| --- |" + " --- |" * 5)
-    yield f"| untrained | {lift.untrained_score:.3f} | | | | |"
+    head = ("variant", "mean nll", "over gold, of two", "p", "sees", "", "of all", "")
+    yield from ("", f"| {' | '.join(head)} |", "| --- |" + " --- |" * (len(head) - 1))
+    yield f"| untrained | {lift.untrained_score:.3f} |{' |' * 6}"
     for name, value in it.means.items():
         if name == "gold":
-            yield f"| gold | {value:.3f} | | | | |"
+            yield f"| gold | {value:.3f} |{' |' * 6}"
             continue
-        own = it.difference(name, "gold")
-        cells = (f"{value:.3f}", _nats(own), _p(own), _sees(own, lift), _told(own))
+        own, among = alone(lift, name, "gold"), it.difference(name, "gold")
+        sees = "" if own.sees is None else f"{own.sees:.3f}"
+        cells = (f"{value:.3f}", _nats(own), _p(own), sees, _told(own), _nats(among), _told(among))
         yield f"| {name} | {' | '.join(cells)} |"
     yield ""
     yield from ordered(lift)
@@ -166,17 +172,21 @@ def planted_lines(lift: Lift) -> Iterator[str]:
             yield from (f"Guard: {each.text}", "")
 
 
+def alone(lift: Lift, variant: str, over: str) -> Difference:
+    """Returns a difference as a study of these two variants would have judged it."""
+    return worth_of(lift, variant, over, 1)
+
+
 def ordered(lift: Lift) -> Iterator[str]:
     """Yields whether what was shuffled more is worse, and which steps of that are clear."""
     it = lift.comparison
     names = [each for each in ORDER if each in it.means]
-    steps = [it.difference(b, a) for a, b in itertools.pairwise(names)]
+    steps = [alone(lift, b, a) for a, b in itertools.pairwise(names)]
     rises, clear = all(s.value > 0 for s in steps), sum(s.clear and s.value > 0 for s in steps)
-    yield f"Known order, {' < '.join(names)}:"
+    yield f"Known order, {' < '.join(names)}, each step as a study of two:"
     yield ""
     for each in steps:
-        told = f"{_nats(each)}, sees {_sees(each, lift)}: {_told(each)}"
-        yield f"- {each.over} to {each.variant}: {told}"
+        yield f"- {each.over} to {each.variant}: {_nats(each)}: {_told(each)}"
     yield ""
     if clear == len(steps):
         yield "The order came out, each step of it clear."
@@ -201,20 +211,6 @@ def _nats(it: Difference) -> str:
 
 def _p(it: Difference) -> str:
     return "" if it.p is None else f"{it.p:.2g}"
-
-
-def _sees(it: Difference, lift: Lift) -> str:
-    family = lift.comparison
-    if it.components is None or not family.freedom:
-        return ""
-    found = smallest_effect(
-        it.components,
-        family.replicates,
-        family.items,
-        critical=family.critical,
-        freedom=family.freedom,
-    )
-    return f"{found:.3f}"
 
 
 def _percent(it: Interval) -> str:

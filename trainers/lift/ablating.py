@@ -230,7 +230,10 @@ def _left_out(lab: Ablation, step: str, left: Rebuilt, cost: StepCost, terms: Te
     if not left.changed or not left.records:
         return change
     name = f"without {step}"
-    small, large = (every, left) if len(left) >= len(every) else (left, every)
+    if len(left) == len(every):
+        words = "what comes out without it, as many records"
+        return replace(change, arm=Arm(lab.ref, name, "", (_variant(name, left),), (), words))
+    small, large = (every, left) if len(left) > len(every) else (left, every)
     control = f"random instead of {step}"
     drawn = _draws(large, small, terms, apart=large is left)
     without, rival = _variant(name, left), Variant(control, large.records, "", large.gone)
@@ -273,7 +276,8 @@ def _worth(change: _Change, found: Lift | None, family: int) -> Worth:
         if not change.alone:
             raw = worth_of(found, found.baseline, f"without {change.step}", family)
     none = HELPLESS if change.alone else NEEDED
-    verdict = verdict_of(worth, raw if change.makes else None, found, change.cost)
+    rival = "as many at random" if arm is None or arm.control else "what comes out without it"
+    verdict = verdict_of(worth, raw if change.makes else None, found, change.cost, rival)
     return Worth(
         step=change.step,
         alone=change.alone,

@@ -7,7 +7,7 @@ against taking as many away at random, others in each replicate.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from datakit.errors import InputError
 from trainers.lift.budget import Plan
@@ -28,7 +28,7 @@ class Arm:
     Args:
         one: The variant whose worth is wanted, by name.
         other: What it is held against, by name.
-        control: Which of both is drawn at random.
+        control: Which of both is drawn at random; empty where neither is: they are of one size.
         variants: Those of both, and others to be trained beside them, that no other arm has.
         drawn: For each replicate, ids of the records that the control may be trained on.
         words: What it is held against, in words.
@@ -60,6 +60,8 @@ def bound(study: Study, arms: Iterable[Arm]) -> Study:
     """Binds the controls to the records that were drawn for them."""
     plans: dict[str, Sequence[Plan]] = {}
     for arm in arms:
+        if not arm.control:
+            continue
         records = study.variants[arm.control].variant.records
         plans[arm.control] = [
             restricted(
@@ -84,5 +86,4 @@ def worth_of(found: Lift, one: str, other: str, family: int) -> Difference:
     """
     confidence = 1 - (1 - found.comparison.confidence) / family
     tables = {name: table_of(found.trials, name, found.metric) for name in (other, one)}
-    it = compared(tables, found.untrained, found.metric, confidence).difference(one, other)
-    return replace(it, p=None if it.p is None else min(1.0, it.p * family))
+    return compared(tables, found.untrained, found.metric, confidence).difference(one, other)

@@ -66,12 +66,14 @@ class Plan:
         steps: Optimizer steps; the last may have fewer rows than the others.
         tokens: Tokens of all those rows.
         answer_tokens: How many of them are learnt.
+        pool: Records that they were drawn from, where those are a part of the variant.
     """
 
     indices: tuple[int, ...]
     steps: int
     tokens: int
     answer_tokens: int
+    pool: int | None = None
 
 
 def plan(

@@ -57,7 +57,7 @@ def carry_out(study: Study, terms: Terms, page: Path | None) -> Lift:
         untrained,
         general,
         done,
-        look=looks.at(study.replicates, metric_of(study, untrained)),
+        look=looks.at(study.seed, study.replicates, metric_of(study, untrained)),
         effect=terms.effect,
     )
 

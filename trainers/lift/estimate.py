@@ -37,7 +37,8 @@ class Difference:
         low: Lower end of the simultaneous interval; None if there is one replicate only, or one
             item with all the weight.
         high: Upper end.
-        p: How often chance alone would make one of the family as large (adjusted); None likewise.
+        p: How often chance alone would make one of the family as large, adjusted: for looks, too,
+            so that it is below .05 exactly where the interval leaves out 0; None likewise.
         error: Standard error of `value`.
         by_replicate: The difference of each replicate, over the items.
         components: Where the error comes from; None likewise.
@@ -159,7 +160,8 @@ def compare(
     for one, other in itertools.combinations(range(m), 2):
         found = _difference(names[other], names[one], _less(flat[other], flat[one]))
         if limit is not None:
-            found = _sure(found, _less(flat[other], flat[one]), marks, m, freedom, limit, draws)
+            change = _less(flat[other], flat[one])
+            found = _sure(found, change, marks, m, freedom, limit, confidence, draws)
         differences.append(found)
     best = _best(flat, marks, freedom, -1.0 if lower_is_better else 1.0, draws) if freedom else []
     means = (float(each) for each in flat.mean(axis=(1, 2)))
@@ -233,6 +235,7 @@ def _sure(
     variants: int,
     freedom: int,
     limit: float,
+    confidence: float,
     draws: int,
 ) -> Difference:
     """Returns a difference with its error, interval and p."""
@@ -245,7 +248,8 @@ def _sure(
         it,
         low=max(-1.0, low) if marks else low,
         high=min(1.0, high) if marks else high,
-        p=p_value(t, variants, freedom, draws),
+        # At another look, or in a family by Bonferroni, the level is another one than 5 %.
+        p=min(1.0, p_value(t, variants, freedom, draws) / round((1 - confidence) / 0.05, 12)),
         error=error,
         components=parts,
         sees=smallest_effect(parts, k, n, critical=limit, freedom=freedom),

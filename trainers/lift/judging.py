@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -167,8 +166,7 @@ def _over(
     found = {}
     for name, table in tables.items():
         both = {UNTRAINED: np.broadcast_to(base, table.shape), name: table}
-        it = compared(both, untrained, metric, own).difference(name, UNTRAINED)
-        found[name] = replace(it, p=None if it.p is None else min(1.0, it.p * len(tables)))
+        found[name] = compared(both, untrained, metric, own).difference(name, UNTRAINED)
     return found
 
 

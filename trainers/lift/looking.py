@@ -59,25 +59,30 @@ class Looks:
                 "first look, which cannot be changed since."
             )
 
-    def at(self, replicates: int, metric: str) -> Look:
+    def at(self, seed: int, replicates: int, metric: str) -> Look:
         """Returns a look, and notes it; what was looked at before is no new look.
+
+        Args:
+            seed: Of the draws; other ones are another look.
+            replicates: How many.
+            metric: What the verdicts are about.
 
         Raises:
             InputError: If it cannot be noted.
         """
         # Another process may have looked since.
         self._seen = self._listed(self._read())
-        if (replicates, metric) not in self._seen:
-            self._seen.append((replicates, metric))
+        if (seed, replicates, metric) not in self._seen:
+            self._seen.append((seed, replicates, metric))
             told = {"declared": self.declared, "looks": self._seen}
             self._kept.write(self._path, json.dumps(told))
-        number = self._seen.index((replicates, metric)) + 1
-        counts = tuple(k for k, _ in self._seen[:number])
+        number = self._seen.index((seed, replicates, metric)) + 1
+        counts = tuple(k for _, k, _ in self._seen[:number])
         return Look(number, max(1, len(self.declared)), counts)
 
     @staticmethod
-    def _listed(told: dict[str, Any]) -> list[tuple[int, str]]:
-        return [(int(k), str(m)) for k, m in told.get("looks", [])]
+    def _listed(told: dict[str, Any]) -> list[tuple[int, int, str]]:
+        return [(int(seed), int(k), str(m)) for seed, k, m in told.get("looks", [])]
 
     def _read(self) -> dict[str, Any]:
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from trainers.lift.budget import Plan, planned
 from trainers.lift.draws import draw
@@ -26,4 +27,4 @@ def restricted(
     where, rows, budget = study.places[name], study.variants[name].lengths, study.budget
     size = budget.steps * budget.batch if count is None else count
     order = [own[at] for at in draw([where[each] for each in own], replicate, size)]
-    return planned(order, rows, budget.batch)
+    return replace(planned(order, rows, budget.batch), pool=len(own))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from trainers.evaluate import Items
@@ -213,6 +213,9 @@ def difference_json(it: Difference) -> dict[str, Any]:
         "low": it.low,
         "high": it.high,
         "p": it.p,
+        "error": it.error,
+        "components": None if it.components is None else asdict(it.components),
+        "sees": it.sees,
         "by_replicate": list(it.by_replicate),
     }
 

@@ -132,7 +132,10 @@ class Study:
         return [each.text for each in self.guards if each.level == "stop"]
 
     def identity(self) -> str:
-        """Returns a hash of what is compared and how, whatever the number of replicates is."""
+        """Returns a hash of what is compared and how, whichever replicates are drawn for it.
+
+        Who draws others looks at the same study again.
+        """
         return digest(
             {
                 # Whatever their names are; the baseline is the first.
@@ -141,9 +144,8 @@ class Study:
                 "tasks": list(self.task_hashes),
                 "settings": asdict(self.settings),
                 "budget": asdict(self.budget),
-                "seed": self.seed,
-                # Of a study of sizes, the variants are told apart by their plans alone.
-                "first": [list(self.plans[name][0].indices) for name in self.variants],
+                # Of a study of sizes, the variants are told apart by these alone.
+                "pools": [self.plans[name][0].pool for name in self.variants],
             },
             16,
         )

@@ -123,7 +123,11 @@ class Ablated:
 
 
 def verdict_of(
-    worth: Difference | None, raw: Difference | None, found: Lift | None, cost: StepCost
+    worth: Difference | None,
+    raw: Difference | None,
+    found: Lift | None,
+    cost: StepCost,
+    rival: str = "as many at random",
 ) -> str:
     """Says what a step was worth; nothing from a point estimate.
 
@@ -132,6 +136,7 @@ def verdict_of(
         raw: All steps over all but this one, for a step that makes records; else None.
         found: The study.
         cost: What the step cost.
+        rival: What it is held against, in words.
     """
     if worth is None or found is None:
         return "Changed nothing here: the records are the same."
@@ -141,7 +146,7 @@ def verdict_of(
         return f"No verdict: {ENOUGH} replicates are needed."
     lower, unit = found.lower_is_better, found.unit
     if raw is None:
-        said = held_against(worth, unit, "as many at random", lower_is_better=lower)
+        said = held_against(worth, unit, rival, lower_is_better=lower)
         return f"{_word(worth, lower)}: {said}.{_price(worth, found, cost)}"
     each = held_against(worth, unit, "as many others", lower_is_better=lower)
     whole = held_against(raw, unit, "without them", lower_is_better=lower)

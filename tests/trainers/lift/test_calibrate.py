@@ -250,23 +250,37 @@ def tables(steps, spread=0.005, names=calibration.ORDER):
 
 
 def lifted(steps, **more):
-    found = compare(tables(steps, **more), lower_is_better=True, draws=500)
-    return argparse.Namespace(comparison=found, untrained_score=2.0, guards=())
+    made = tables(steps, **more)
+    trials = [
+        argparse.Namespace(
+            variant=name, replicate=at, items=argparse.Namespace(scores={"nll": list(row)})
+        )
+        for name, table in made.items()
+        for at, row in enumerate(table)
+    ]
+    return argparse.Namespace(
+        comparison=compare(made, lower_is_better=True, draws=500),
+        untrained_score=2.0,
+        guards=(),
+        trials=trials,
+        metric="nll",
+        untrained=argparse.Namespace(weights={}),
+    )
 
 
 @pytest.mark.parametrize(
-    ("low", "shift", "passes", "words"),
+    ("high", "shift", "passes", "words"),
     [
-        (0.02, 0.3, True, "Passes: false verdicts in 6.0 % [2.0, 9.0]"),
+        (0.04, 0.3, True, "Passes: false verdicts in 2.0 % [1.0, 4.0]"),
         (0.05, 0.3, True, "Passes"),
         (0.051, 0.3, False, "Fails: "),
-        (0.02, 0.0, False, "shuffled answers do not lose to gold"),
-        (0.02, -0.3, False, "shuffled answers do not lose to gold"),
+        (0.04, 0.0, False, "shuffled answers do not lose to gold"),
+        (0.04, -0.3, False, "shuffled answers do not lose to gold"),
     ],
 )
-def test_it_passes_or_fails_in_a_line(low, shift, passes, words):
-    control = lifted([0, 0, 0, shift]).comparison.difference(calibration.CONTROL, "gold")
-    rate = Interval(0.06, low, 0.09, 40)
+def test_it_passes_or_fails_in_a_line(high, shift, passes, words):
+    control = calibration.alone(lifted([0, 0, 0, shift]), calibration.CONTROL, "gold")
+    rate = Interval(0.02, 0.01, high, 40)
     found, line = calibration.verdict(rate, control, claims=True)
     assert found is passes
     assert words in line
@@ -280,7 +294,7 @@ def test_it_passes_or_fails_in_a_line(low, shift, passes, words):
     ("steps", "spread", "words"),
     [
         ([0, 0.1, 0.2, 0.4], 0.005, "The order came out, each step of it clear."),
-        ([0, 0.1, 0.2, 0.201], 0.002, "The means are in this order, but only 2 of 3 steps are"),
+        ([0, 0.1, 0.2, 0.2002], 0.002, "The means are in this order, but only 2 of 3 steps are"),
         ([0, 0.2, 0.1, 0.4], 0.005, "The means are not in this order; 2 of 3 steps are clear."),
     ],
 )
@@ -292,8 +306,8 @@ def test_the_table_of_planted_differences():
     lines = list(calibration.planted_lines(lifted([0, 0.1, 0.2, 0.0])))
     rows = {line.split("|")[1].strip(): line for line in lines if line.startswith("|")}
     assert "+0.1" in rows["25 % shuffled"]
-    assert rows["25 % shuffled"].endswith("| worse |")
-    assert rows["100 % shuffled"].endswith("| not told apart |")
+    assert rows["25 % shuffled"].count("| worse |") == 2
+    assert rows["100 % shuffled"].count("| not told apart |") == 2
     assert rows["untrained"].startswith("| untrained | 2.000 |")
     assert len({line.count("|") for line in rows.values()}) == 1
 

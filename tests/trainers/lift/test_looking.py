@@ -7,8 +7,8 @@ from trainers.lift.kept import Kept
 from trainers.lift.looking import Looks
 
 
-def look(tmp_path, replicates, metric="nll", declared=(), study="s"):
-    return Looks(Kept(tmp_path), study, declared).at(replicates, metric)
+def look(tmp_path, replicates, metric="nll", declared=(), study="s", seed=0):
+    return Looks(Kept(tmp_path), study, declared).at(seed, replicates, metric)
 
 
 def test_each_number_of_replicates_is_a_look(tmp_path):
@@ -24,6 +24,10 @@ def test_another_metric_is_another_look_and_another_study_is_not(tmp_path):
     assert look(tmp_path, 5).number == 1
     assert look(tmp_path, 5, "bits_per_byte").number == 2
     assert look(tmp_path, 5, study="t").number == 1
+
+
+def test_who_draws_again_looks_again(tmp_path):
+    assert [look(tmp_path, 5, seed=each).number for each in (0, 1, 2, 1)] == [1, 2, 3, 2]
 
 
 def test_one_look_needs_no_words(tmp_path):
