@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 import itertools
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -18,6 +18,7 @@ from datakit.amounts import counted
 from datakit.record import Record
 from trainers.lift.budget import Budget, Plan
 from trainers.lift.draws import overlap
+from trainers.lift.items import FEW, few, too_few_for, worth_fewer
 from trainers.lift.leaks import Leak, Sought, leaks, shown
 from trainers.lift.lineage import Kin, kin
 from trainers.lift.variants import Variant, question
@@ -28,10 +29,8 @@ Level = Literal["ok", "note", "warn", "stop"]
 Rows = tuple[Mapping[str, Any], ...]
 
 _LEVELS: tuple[Level, ...] = ("stop", "warn", "note", "ok")
-# Shares and ratios beyond which a reader is told.
-_UNEQUAL = 1.25
+_UNEQUAL = 1.25  # beyond these, a reader is told
 _COMMON = 0.1
-_FEW = 30
 
 
 @dataclass(frozen=True)
@@ -293,14 +292,9 @@ def _draws(variant: Variant, plans: Sequence[Plan]) -> Iterator[Guard]:
 def _items(
     items: Sequence[Record] | None, tested: int, effect: float | None = None
 ) -> Iterator[Guard]:
-    """Notes that items are few, or fewer than they seem."""
-    if effect is not None and effect * tested < 1:
-        text = f"--detect {effect:g}: if the score is a share, this is less than one of "
-        yield Guard("items", "note", f"{text}{counted(tested, 'test item')}: take more items then.")
-    if 0 < tested < _FEW:
-        text = f"{counted(tested, 'test item')}: one of them is {100 / tested:.0f} points of a "
-        yield Guard("items", "warn", f"{text}share. Only a large lift can be seen.")
-    again = sum(count - 1 for count in Counter(map(question, items or ())).values())
-    if again:
-        text = f"{again:,} of {counted(tested, 'test item')} ask what another one asks: intervals "
-        yield Guard("items", "note", f"{text}take them for new ones and are too narrow.")
+    """Notes that items are few, or worth fewer than they are."""
+    if 0 < tested < FEW:
+        yield Guard("items", "warn", few(tested))
+    for text in (too_few_for(effect, tested), *worth_fewer(items or ())):
+        if text:
+            yield Guard("items", "note", text)

@@ -21,7 +21,8 @@ def made(name, count=200, start=0, **more):
 
 
 ITEMS = [
-    Record(f"What is item {at} of the test about?", output="x", id=f"i{at}") for at in range(40)
+    Record(f"What is item {'i' * at}x of the test about?", output="x", id=f"i{at}")
+    for at in range(40)
 ]
 
 
@@ -57,7 +58,7 @@ def test_a_clean_study():
 
 
 def test_items_in_a_variant():
-    same = Record("what is ITEM 3 of the test about?", output="y", id="r1")
+    same = Record("what is ITEM iiiX of the test about?", output="y", id="r1")
     held = Record("Tell.", output=f"- {ITEMS[7].instruction}", id="r2")
     whole = Record(LONG, output="y", id="r3")
     items = [*ITEMS, Record(f"{LONG} and then so much more", id="big")]
@@ -223,6 +224,26 @@ def test_few_items():
     ]
     found = told(looked(made("a"), made("b"), items=None, tested=12), "items")
     assert len(found) == 1
+
+
+@pytest.mark.parametrize(
+    ("items", "families"),
+    [
+        ([item.with_meta(parents=["p", f"q{at // 2}"]) for at, item in enumerate(ITEMS)], 1),
+        ([item.with_meta(parents=[f"q{at // 2}"]) for at, item in enumerate(ITEMS)], 20),
+        ([Record(f"How many cost {at}.5?", output="x", id=f"n{at}") for at in range(40)], 1),
+        ([Record(f"Who's in '{at}w'? It's \"a{at}\".", output="x") for at in range(40)], 1),
+        ([Record(f"It's {'i' * at}, isn't it? Who's in?", output="x") for at in range(40)], 40),
+    ],
+)
+def test_items_of_one_family(items, families):
+    found = told(looked(made("a"), made("b"), items=items), "items")
+    if families == len(items):
+        assert found == []
+        return
+    ((level, text),) = found
+    assert level == "note"
+    assert text.startswith(f"40 test items are of {families} famil")
 
 
 def test_items_that_ask_the_same():
