@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, replace
@@ -12,18 +13,20 @@ from typing import Any
 from datakit.config import load_pipeline
 from datakit.errors import BudgetError, InputError, StoreError
 from datakit.fingerprint import EXCLUDED
+from datakit.llm.batches import Batches, Batching
 from datakit.llm.budget import Budget
 from datakit.llm.client import Client
 from datakit.llm.log import ResponseLog
+from datakit.llm.loop import Loop
 from datakit.llm.request import ALL, Provider
 from datakit.llm.teacher import Teacher, check_budget, open_provider
 from datakit.record import Record
 from datakit.report import card, render
+from datakit.running.asking import Asking
 from datakit.running.flow import Flow
 from datakit.running.growth import Growth, Progress, grow
 from datakit.running.knobs import unheeded
-from datakit.running.local import LocalEngine
-from datakit.running.loop import Loop
+from datakit.running.local import Engine, LocalEngine
 from datakit.running.pipeline import Pipeline
 from datakit.running.plan import History, Plan, history_of, make_plan, requests_of
 from datakit.store import Store, Version
@@ -32,6 +35,7 @@ from datakit.store.manifest import manifest
 __all__ = ["Prepared", "Run", "execute", "load", "plan", "prepare", "run"]
 
 _LOG = "responses.jsonl"
+_BATCHES = "batches.jsonl"
 # Marks a log that `fresh` began, until a version has come of it.
 _FRESH = "responses.fresh"
 
@@ -44,11 +48,13 @@ class Run:
         version: The version.
         new: False if the newest version already is what the pipeline gives.
         growth: The rounds, if records were made.
+        stopped: What to tell the user, if the budget ended it.
     """
 
     version: Version
     new: bool
     growth: Growth | None = None
+    stopped: str = ""
 
 
 @dataclass(frozen=True)
@@ -151,7 +157,7 @@ def prepare(
             seeds = list(asked.seeds.read())
     except InputError as error:
         problems += error.problems
-    for place in asked.makers:
+    for place in asked.askers:
         teacher = asked.teacher_of(place)
         try:
             check_budget(teacher, asked.cap)
@@ -173,14 +179,20 @@ def _unheeded(
     """Returns what steps ask of teachers that these cannot heed."""
     wrong: list[str] = []
     with Loop() as loop:
+        first = list(seeds or _few(pipeline))
         for place, provider in providers.items():
             if provider.knobs >= ALL:
                 continue
             step, name = pipeline.steps[place], pipeline.teacher_of(place).provider
-            asked = loop.work(partial(requests_of, pipeline, place, seeds))
+            asked = loop.work(partial(requests_of, pipeline, place, first))
             said, _ = unheeded(step, asked, name, provider.knobs)
             wrong += [f"{step.step_name}.{each}." for each in said]
     return wrong
+
+
+def _few(pipeline: Pipeline) -> Iterator[Record]:
+    """Yields the first records of a source, for what its steps would ask of them."""
+    return itertools.islice(pipeline.start().read(), 8) if pipeline.askers else iter(())
 
 
 def _adjusted(
@@ -215,7 +227,14 @@ def _write(
 ) -> Run:
     pipeline, store = prepared.pipeline, prepared.store
     with ExitStack() as stack:
-        engine = stack.enter_context(closing(LocalEngine()))
+        engine: Engine = stack.enter_context(closing(LocalEngine()))
+        loop = stack.enter_context(Loop())
+        growth, clients = None, {}
+        if pipeline.askers:
+            log = stack.enter_context(_log(store.root / pipeline.name, fresh))
+            clients = _clients(pipeline, prepared.providers, log)
+            stack.callback(_close, clients, loop)
+            engine = Asking(engine, pipeline.steps, clients, loop, pipeline.random_seed)
         flow = Flow(
             pipeline.steps,
             engine,
@@ -223,14 +242,13 @@ def _write(
             keep_seeds=pipeline.include_seeds,
             remember=bool(pipeline.makers),
         )
-        growth, clients = None, {}
         if pipeline.makers:
-            log = stack.enter_context(_log(store.root / pipeline.name, fresh))
-            clients = _clients(pipeline, prepared.providers, log)
-            growth = _grow(pipeline, flow, prepared.seeds, clients, tell)
+            makers = {at: clients[at] for at in pipeline.makers}
+            tell = tell or (lambda _: None)
+            growth = loop.work(partial(grow, pipeline, flow, prepared.seeds, makers, loop, tell))
             started = len(prepared.seeds)
         else:
-            started = flow.run(_limited(pipeline), {})
+            started = loop.work(partial(flow.run, _limited(pipeline), {}))
         draft = store.draft(pipeline.name)
         stack.callback(draft.discard)
         totals = [client.totals for client in dict.fromkeys(clients.values())]
@@ -238,11 +256,13 @@ def _write(
             pipeline, flow, growth, totals, recipe_hash=prepared.recipe_hash, started_from=started
         )
         written = draft.write(whole, flow.kept.path, flow.dropped.path)
-        if growth and growth.ended == "budget" and _is_there(store, written):
-            raise BudgetError(growth.message)
+        message = growth.message if growth else str(engine.stopped or "")
+        if written.manifest["interrupted"] and _is_there(store, written):
+            raise BudgetError(message)
         draft.add("report.html", render(written))
         draft.add("README.md", card(written))
-        done = Run(draft.publish(), new=True, growth=growth)
+        stopped = message if written.manifest["interrupted"] else ""
+        done = Run(draft.publish(), new=True, growth=growth, stopped=stopped)
         (store.root / pipeline.name / _FRESH).unlink(missing_ok=True)
         return done
 
@@ -286,28 +306,22 @@ def _clients(
     for place, provider in providers.items():
         teacher = pipeline.teacher_of(place)
         if id(provider) not in made:
+            batches = None
+            if isinstance(provider, Batching) and teacher.mode == "batch":
+                path = log.path.with_name(_BATCHES)
+                batches = Batches(
+                    provider.batches(), path, poll=teacher.poll, retries=teacher.retries
+                )
             made[id(provider)] = Client(
-                provider, log, teacher.prices(), budget, teacher.pace(), teacher.license
+                provider, log, teacher.prices(), budget, teacher.pace(), teacher.license, batches
             )
         clients[place] = made[id(provider)]
     return clients
 
 
-def _grow(
-    pipeline: Pipeline,
-    flow: Flow,
-    seeds: Sequence[Record],
-    clients: Mapping[int, Client],
-    tell: Callable[[Progress], None] | None,
-) -> Growth:
-    with Loop() as loop:
-        try:
-            return loop.work(
-                lambda: grow(pipeline, flow, seeds, clients, loop, tell or (lambda _: None))
-            )
-        finally:
-            with suppress(KeyboardInterrupt):
-                loop.work(lambda: [loop.run(each.provider.close()) for each in {*clients.values()}])
+def _close(clients: Mapping[int, Client], loop: Loop) -> None:
+    with suppress(KeyboardInterrupt):
+        loop.work(lambda: [loop.run(each.provider.close()) for each in {*clients.values()}])
 
 
 def plan(pipeline: str | Path | Pipeline, *, store: str | Path | None = None) -> Plan:
@@ -319,12 +333,17 @@ def plan(pipeline: str | Path | Pipeline, *, store: str | Path | None = None) ->
         InputError: With all that is wrong with the pipeline and its seeds.
     """
     asked = _adjusted(pipeline, None, None, None)
-    seeds = list(asked.seeds.read()) if asked.seeds is not None else []
+    seeds = list(asked.seeds.read()) if asked.seeds is not None else list(_few(asked))
+    there = len(seeds) if asked.seeds is not None or not asked.askers else _count(asked)
     history: History | None = None
     for version in reversed(Store(store).versions(asked.name)):
         history = history or history_of(version.manifest["funnel"], version.manifest)
     with Loop() as loop:
-        return loop.work(lambda: make_plan(asked, seeds, history))
+        return loop.work(lambda: make_plan(asked, seeds, history, there=there))
+
+
+def _count(pipeline: Pipeline) -> int:
+    return sum(1 for _ in _limited(pipeline))
 
 
 def load(reference: str, *, store: str | Path | None = None) -> Version:

@@ -19,7 +19,7 @@ from datakit.reading import identified, plain_row, read_rows
 from datakit.record import Record
 from datakit.running.flow import Flow
 from datakit.running.local import LocalEngine
-from datakit.step import FileRef
+from datakit.step import FileRef, asks
 from datakit.store import Store
 from datakit.store.store import is_reference
 
@@ -79,6 +79,8 @@ def sweep(records: Iterable[Record], steps: Sequence[Any], work: Path) -> Flow:
     for step in steps:
         if step.step_verb in ("make", "read"):
             raise InputError(f"{step.step_name}: makes records; it belongs into a pipeline.")
+        if asks(step):
+            raise InputError(f"{step.step_name}: asks a teacher; it belongs into a pipeline.")
     with closing(LocalEngine()) as engine:
         flow = Flow(steps, engine, work)
         flow.run(records, {})

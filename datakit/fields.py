@@ -13,7 +13,7 @@ import msgspec
 
 from datakit.errors import did_you_mean
 
-__all__ = ["FilePath", "FileRef", "convert", "path_type"]
+__all__ = ["FilePath", "FileRef", "FilesPath", "convert", "path_type"]
 
 
 class FilePath(str):
@@ -26,6 +26,10 @@ class FilePath(str):
     def is_path(self) -> bool:
         """True unless it is empty."""
         return bool(self)
+
+
+class FilesPath(FilePath):
+    """A field's type for a file, or for a folder and all files in it; else as `FilePath`."""
 
 
 class FileRef(str):
@@ -54,10 +58,10 @@ class FileRef(str):
 
 
 def path_type(hint: object) -> type[FilePath] | type[FileRef] | None:
-    """Returns `FilePath` or `FileRef`, whichever a type hint holds at any depth, or None."""
+    """Returns the type of path, of the three, that a type hint holds at any depth, or None."""
     if isinstance(hint, type):
         if issubclass(hint, FilePath):
-            return FilePath
+            return FilesPath if issubclass(hint, FilesPath) else FilePath
         if issubclass(hint, FileRef):
             return FileRef
     for part in typing.get_args(hint):
@@ -115,6 +119,7 @@ _KINDS = {
     "null": "null",
     "FilePath": "a path",
     "FileRef": "a path",
+    "FilesPath": "a path",
 }
 _SIGNS = {">=": "of at least", "<=": "of at most", ">": "above", "<": "below"}
 _EXPECTED = re.compile(r"Expected `(?P<kind>[^`]+)`(?P<rest>.*?)(?:, got `[^`]+`)?")

@@ -43,10 +43,12 @@ EXCLUDED = {
     "limits": "how fast to ask, not what for",
     "retries": "how long to wait, not what for",
     "workers": "how fast, not what",
+    "mode": "when the answers come, not what they are",
+    "poll": "how often to ask for them, not what for",
 }
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=1 << 16)
 def _sha256(path: str, size: int, mtime_ns: int) -> str:
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -6,8 +6,12 @@
     select(records)      drops by looking at all records         all
     revise(record)       a child of the record, or None          one record
 
-A source has `read()` instead: a pipeline starts from it. Beside its own argument a verb may ask for
-`llm` (`make` only) and `resources` by naming them; the engine passes what is named.
+A source has `read()` instead: a pipeline starts from it. Beside its own argument a verb may ask
+for `llm` (`make`, `score` and `revise`) and `resources` by naming them; what is named is passed.
+Whoever names `llm` is a coroutine. Such a `score` is given one record at a time, and it and such a
+`revise` may return a `Drop` where the teacher has no usable answer. Where one call comes to several
+requests or records, `expected(seeds, llm)` returns about how many of both, `(records, requests)`,
+for a plan.
 """
 
 from __future__ import annotations
@@ -22,14 +26,16 @@ import msgspec
 
 from datakit import registry
 from datakit.errors import InputError
-from datakit.fields import FilePath, FileRef, convert, path_type
+from datakit.fields import FilePath, FileRef, FilesPath, convert, path_type
 
 __all__ = [
     "VERBS",
     "FilePath",
     "FileRef",
+    "FilesPath",
     "Resources",
     "StepError",
+    "asks",
     "convert",
     "describe",
     "path_type",
@@ -39,7 +45,8 @@ __all__ = [
 
 VERBS = ("make", "score", "check", "select", "revise", "read")
 # What a verb may ask for by name, beside its own argument.
-_PASSED = {"make": {"llm", "resources"}, "read": set[str]()}
+_ASKING = {"llm", "resources"}
+_PASSED = {"make": _ASKING, "score": _ASKING, "revise": _ASKING, "read": set[str]()}
 _RESOURCES = {"resources"}
 
 T = TypeVar("T")
@@ -163,8 +170,10 @@ def _find_verb(cls: type, name: str) -> tuple[str, frozenset[str]]:
     if unknown:
         there = ", ".join(sorted(passed)) or "nothing"
         raise StepError(f"{name}: {verbs[0]} asks for {', '.join(unknown)}; there is {there}.")
-    if verbs[0] == "make" and not inspect.iscoroutinefunction(cls.make):  # type: ignore[attr-defined]
-        raise StepError(f"{name}: make must be async: async def make(self, seeds, llm).")
+    waits = verbs[0] == "make" or "llm" in named
+    if waits and not inspect.iscoroutinefunction(getattr(cls, verbs[0])):
+        shown = ", ".join(["self", *parameters])
+        raise StepError(f"{name}: {verbs[0]} must be async: async def {verbs[0]}({shown}).")
     return verbs[0], frozenset(named)
 
 
@@ -172,6 +181,12 @@ def verb_of(thing: object) -> str:
     """Returns the verb of a step or of a step class."""
     verb: str = thing.step_verb  # type: ignore[attr-defined]
     return verb
+
+
+def asks(thing: object) -> bool:
+    """Returns whether a step, or a step class, asks a teacher."""
+    wants: frozenset[str] = thing.step_wants  # type: ignore[attr-defined]
+    return verb_of(thing) == "make" or "llm" in wants
 
 
 def call(thing: object, *args: object, **have: object) -> Any:  # noqa: ANN401  as the verb

@@ -1,7 +1,13 @@
 """What holds for all tests."""
 
+import signal
+
 from hypothesis import settings
 
 # How long an example takes says nothing about the code: cores are shared.
 settings.register_profile("datakit", deadline=None)
 settings.load_profile("datakit")
+
+# A shell ignores SIGINT for what it starts in the background, and so would the commands under test.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)

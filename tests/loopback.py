@@ -26,7 +26,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -72,12 +72,15 @@ class Plan:
         jitter: Most seconds that an answer takes; how many is drawn from the clock.
         salt: Changes all answers, as another model would.
         usage: Whether answers count their tokens.
+        reply: What is answered to the body of a request; None leaves it to the server. Only where
+            it runs in this process.
     """
 
     faults: list[Fault] = dataclasses.field(default_factory=list)
     jitter: float = 0.0
     salt: str = ""
     usage: bool = True
+    reply: Callable[[dict[str, Any]], str | None] | None = None
 
 
 class Server:
@@ -155,7 +158,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif kind == "garbage":
             self._send(200, b'{"id": "chatcmpl-1", "choi')
         else:
-            made = answer(self.path, body, chance, kind)
+            made = answer(self.path, body, chance, kind, plan.reply)
             if not plan.usage:
                 del made["usage"]
             self._send(200, json.dumps(made).encode())
@@ -184,8 +187,8 @@ class _Http(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 256
 
-    def __init__(self, plan: Plan, log: Path) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
+    def __init__(self, plan: Plan, log: Path, handler: type[_Handler] = _Handler) -> None:
+        super().__init__(("127.0.0.1", 0), handler)
         self.plan = plan
         self.busy = 0
         self._hits: Counter[str] = Counter()
@@ -228,15 +231,24 @@ def _canonical(body: dict[str, Any]) -> bytes:
     return json.dumps(body, sort_keys=True).encode()
 
 
-def answer(path: str, body: dict[str, Any], chance: random.Random, kind: str = "") -> dict:
+def answer(
+    path: str,
+    body: dict[str, Any],
+    chance: random.Random,
+    kind: str = "",
+    reply: Callable[[dict[str, Any]], str | None] | None = None,
+) -> dict:
     """Returns the body of an answer, as the provider's own servers write it."""
+    said = reply(body) if reply else None
     if path.endswith("/messages"):
-        return _message(body, chance, kind)
+        return _message(body, chance, kind, said)
     chat = path.endswith("/chat/completions")
     asked = body["messages"][-1]["content"] if chat else body["prompt"]
     choices, tokens = [], 0
     for index in range(body.get("n", 1)):
-        text = _chat(asked, chance) if chat else _completion(asked, chance)
+        text = said
+        if text is None:
+            text = _chat(asked, chance) if chat else _completion(asked, chance)
         text, finish = _cut(text, body, kind)
         if kind == "malformed":
             text = "Here you are: " + text[: len(text) // 3].replace("{", "[")
@@ -267,9 +279,11 @@ def answer(path: str, body: dict[str, Any], chance: random.Random, kind: str = "
     }
 
 
-def _message(body: dict[str, Any], chance: random.Random, kind: str) -> dict[str, Any]:
+def _message(
+    body: dict[str, Any], chance: random.Random, kind: str, said: str | None
+) -> dict[str, Any]:
     """Returns the body of an answer as Anthropic writes it."""
-    text = _chat(body["messages"][-1]["content"], chance)
+    text = _chat(body["messages"][-1]["content"], chance) if said is None else said
     text, finish = _cut(text, body | {"stop": body.get("stop_sequences")}, kind)
     reason = {"length": "max_tokens", "content_filter": "refusal"}.get(finish, "end_turn")
     if kind == "malformed":
@@ -340,11 +354,13 @@ def _completion(asked: str, chance: random.Random) -> str:
 
 
 @contextmanager
-def serve(plan: Plan | None = None, log: Path | None = None) -> Iterator[Server]:
+def serve(
+    plan: Plan | None = None, log: Path | None = None, handler: type[_Handler] = _Handler
+) -> Iterator[Server]:
     """Runs a server in threads of this process."""
     with tempfile.TemporaryDirectory(prefix="loopback-") as folder:
         log, plan = log or Path(folder) / "answered.jsonl", plan or Plan()
-        server = _Http(plan, log)
+        server = _Http(plan, log, handler)
         thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
         thread.start()
         try:

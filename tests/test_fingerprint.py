@@ -94,6 +94,7 @@ def test_a_file_that_changes_is_read_again(tmp_path):
 @pytest.mark.parametrize("field", sorted(EXCLUDED.keys() & set(Teacher.__dataclass_fields__)))
 def test_what_is_excluded_makes_no_difference(field):
     values = {
+        "mode": "batch",
         "api_key_env": "OTHER",
         "base_url": "http://x",
         "price": {"input": "1"},

@@ -17,6 +17,7 @@ from datakit.errors import BudgetError, ProviderError
 from datakit.llm.log import ResponseLog
 from datakit.store import Store
 from tests.loopback import Fault, Plan, serve, spawn
+from tests.running.steps import TRIPLES
 
 CONCURRENCY = 4
 # Refused, cut short and broken answers are a part of the data; a 429 is not.
@@ -36,7 +37,7 @@ round_size: 6
 max_candidates: 400
 teacher: {{provider: openai, model: m, base_url: "{url}", concurrency: {concurrency}{more}}}
 steps:
-  - generate.self_instruct: {{per_request: 3}}
+  - generate.self_instruct: {{per_request: 3, TRIPLES}}
   - revise.normalize: {{}}
   - filter.length: {{min_chars: 10}}
   - dedup.exact: {{}}
@@ -56,7 +57,8 @@ class Project:
             for at in range(8)
         ]
         self.seeds.write_text("".join(json.dumps(row) + "\n" for row in rows))
-        text = PIPELINE.format(url=url, concurrency=concurrency, more=more)
+        own = ", ".join(f"{key}: {json.dumps(value)}" for key, value in TRIPLES.items())
+        text = PIPELINE.replace("TRIPLES", own).format(url=url, concurrency=concurrency, more=more)
         self.pipeline.write_text(text)
 
     def start(self, *words: str) -> subprocess.Popen:

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from datakit.errors import BudgetError
 from datakit.outcome import Drop
 from datakit.record import Record
 from datakit.running.local import Engine
@@ -27,6 +28,11 @@ class Remembering:
         self._said: dict[tuple[int, bytes], Any] = {}
         # An id of an object is its own only while the object is there.
         self._steps: list[object] = []
+
+    @property
+    def stopped(self) -> BudgetError | None:
+        """Why the rest of the records were not asked about; see `Engine`."""
+        return self._engine.stopped
 
     def map(self, step: object, records: Iterable[Record]) -> Iterator[tuple[Record, Any]]:
         """Yields each record with what the step says; see `Engine`."""

@@ -87,11 +87,11 @@ def find(
 
 def _providers(pipeline: Pipeline) -> dict[int, Silent]:
     opened: dict[str, Silent] = {}
-    for place in pipeline.makers:
+    for place in pipeline.askers:
         teacher = pipeline.teacher_of(place)
         if repr(teacher) not in opened:
             opened[repr(teacher)] = Silent(teacher)
-    return {at: opened[repr(pipeline.teacher_of(at))] for at in pipeline.makers}
+    return {at: opened[repr(pipeline.teacher_of(at))] for at in pipeline.askers}
 
 
 def _fits(pipeline: Pipeline, target: int | None) -> bool:

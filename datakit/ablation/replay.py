@@ -10,11 +10,11 @@ from pathlib import Path
 
 from datakit.ablation.silent import Cut, Refused, Replayed, Silent
 from datakit.llm.log import ResponseLog
+from datakit.llm.loop import Loop
 from datakit.record import Record
 from datakit.running.flow import Flow
 from datakit.running.growth import Growth, grow
 from datakit.running.local import Engine
-from datakit.running.loop import Loop
 from datakit.running.pipeline import Pipeline
 from datakit.store import Version
 

@@ -13,10 +13,10 @@ from datakit.ablation.finding import Found
 from datakit.ablation.replay import clients_of, replay
 from datakit.ablation.silent import MissedError, Refused, Replayed
 from datakit.llm.log import ResponseLog
+from datakit.llm.loop import Loop
 from datakit.record import Record
 from datakit.running.growth import Growth
 from datakit.running.local import Engine
-from datakit.running.loop import Loop
 from datakit.running.pipeline import Pipeline
 from datakit.running.plan import History, Plan, history_of, make_plan
 

@@ -10,6 +10,8 @@ from typing import Any
 from datakit import registry
 from datakit.cli.console import Console, command
 from datakit.config import pipeline_schema
+from datakit.errors import InputError
+from datakit.prompts import Prompts
 from datakit.step import describe
 
 __all__ = ["schema", "steps"]
@@ -17,11 +19,15 @@ __all__ = ["schema", "steps"]
 
 def _steps_args(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", nargs="?", help="a step: show its parameters")
+    parser.add_argument("--prompt", action="store_true", help="show the step's prompts instead")
 
 
 @command(_steps_args)
 def steps(args: argparse.Namespace, console: Console) -> int:
     """List the registered steps, ours and those of installed packages, or explain one."""
+    if args.prompt:
+        _show_prompts(args.name, console)
+        return 0
     if args.name:
         row = describe(registry.find(args.name))
         console.document(row)
@@ -34,6 +40,22 @@ def steps(args: argparse.Namespace, console: Console) -> int:
     for problem in registry.plugin_problems():
         console.say(f"not loaded: {problem}")
     return 0
+
+
+def _show_prompts(name: str | None, console: Console) -> None:
+    if not name:
+        raise InputError("--prompt: name the step whose prompts to show; see: datakit steps")
+    found = getattr(registry.find(name), "TEXTS", None)
+    if not isinstance(found, Prompts):
+        raise InputError(f"{name} has no prompts of its own; see: datakit steps {name}")
+    texts = {each: found.ours(each) for each in found}
+    console.document(texts)
+    for at, (each, text) in enumerate(texts.items()):
+        if at:
+            console.result()
+        console.result(console.bold(f"# {each}"))
+        console.result()
+        console.result(text.rstrip("\n"))
 
 
 def _explain(row: dict[str, Any], console: Console) -> None:

@@ -47,13 +47,14 @@ COMMANDS = {
     "dedup": ("files", "drop duplicates from any file"),
     "filter": ("files", "run filters over any file"),
     "contamination": ("files", "find benchmark items in any file"),
+    "judge": ("judge", "check: whether people agree with a judge"),
     "doctor": ("project", "versions, extras, keys that are set, servers, GPU"),
 }
 _INTERRUPTED = 130
 _OUR_FAULT = 70
 _SAVED = " What was answered is saved; the same command goes on from there."
 _TRIALS = " Finished trials are kept; the same command goes on from there."
-_KEPT = {"run": _SAVED, "lift": _TRIALS, "scaling": _TRIALS, "ablate": _TRIALS}
+_KEPT = {"run": _SAVED, "judge": _SAVED, "lift": _TRIALS, "scaling": _TRIALS, "ablate": _TRIALS}
 
 _CHOICE = re.compile(
     r"argument (?P<what>\S+): invalid choice: '(?P<given>.*)' \(choose from (?P<known>.*)\)"
@@ -141,7 +142,7 @@ def _failed(error: Exception, words: list[str]) -> int:
     if isinstance(error, DatakitError):
         for problem in error.problems:
             _say(problem)
-        if isinstance(error, ProviderError) and words[:1] == ["run"]:
+        if isinstance(error, ProviderError) and words[:1] in (["run"], ["judge"]):
             _say(_SAVED.strip())
         return error.exit_code
     if isinstance(error, OSError):

@@ -105,7 +105,7 @@ def _servers(pipeline: Pipeline | None) -> list[tuple[str, str]]:
     """Returns the address and the key's variable of each server that would be asked."""
     default = os.environ.get("OPENAI_BASE_URL")
     found = {(default, "OPENAI_API_KEY"): None} if default else {}
-    for teacher in map(pipeline.teacher_of, pipeline.makers) if pipeline else ():
+    for teacher in map(pipeline.teacher_of, pipeline.askers) if pipeline else ():
         if teacher.provider == "openai":
             url = teacher.base_url or default or "https://api.openai.com/v1"
             found[url, teacher.api_key_env or "OPENAI_API_KEY"] = None

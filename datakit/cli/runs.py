@@ -77,8 +77,8 @@ def run(args: argparse.Namespace, console: Console) -> int:
         console.result(f"look   {done.version.report()}")
         return 0
     _told(done, console)
-    if done.growth and done.growth.ended == "budget":
-        console.say(done.growth.message)
+    if done.stopped:
+        console.say(done.stopped)
         return 3
     return 0
 
@@ -98,7 +98,7 @@ def plan(args: argparse.Namespace, console: Console) -> int:
 
 def _headline(pipeline: Pipeline) -> str:
     parts = [pipeline.name]
-    for teacher in dict.fromkeys(map(_teacher(pipeline), pipeline.makers)):
+    for teacher in dict.fromkeys(map(_teacher(pipeline), pipeline.askers)):
         parts.append(f"teacher {teacher}")
     if pipeline.target:
         parts.append(f"target {pipeline.target:,} kept")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path as File
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from msgspec import Meta
 
@@ -17,6 +17,7 @@ from datakit.step import (
     FilePath,
     FileRef,
     StepError,
+    asks,
     convert,
     hints_of,
     parameters,
@@ -24,7 +25,14 @@ from datakit.step import (
     verb_of,
 )
 
-__all__ = ["KEYS", "load_pipeline", "parse_pipeline", "parse_step"]
+__all__ = [
+    "KEYS",
+    "load_pipeline",
+    "load_teacher",
+    "parse_pipeline",
+    "parse_step",
+    "parse_teacher",
+]
 
 _MOST_BYTES = 2**20
 _Positive = Annotated[int, Meta(ge=1)]
@@ -37,6 +45,8 @@ KEYS: dict[str, Any] = {
     "target": _Positive,
     "max_candidates": _Positive,
     "round_size": Annotated[int, Meta(ge=1, le=100_000)],
+    "draw": Literal["uniform", "coverage"],
+    "min_novelty": Annotated[float, Meta(ge=0, lt=1)],
     "include_seeds": bool,
     "limit": _Positive,
 }
@@ -49,12 +59,25 @@ def load_pipeline(path: str | File) -> Pipeline:
     Raises:
         PipelineError: With every mistake, each with line, column, key and the line itself.
     """
+    return parse_pipeline(_text(path, "pipeline"), name=str(path), folder=File(path).parent)
+
+
+def load_teacher(path: str | File) -> Teacher:
+    """Reads a teacher's file, `{provider: ..., model: ...}`; paths in it are relative to it.
+
+    Raises:
+        PipelineError: With every mistake, each with line, column, key and the line itself.
+    """
+    return parse_teacher(_text(path, "teacher"), name=str(path), folder=File(path).parent)
+
+
+def _text(path: str | File, what: str) -> str:
     file = File(path)
     try:
         if file.is_dir():
-            raise PipelineError(f"{path}: is a folder; name a pipeline file in it.")
+            raise PipelineError(f"{path}: is a folder; name a {what} file in it.")
         if file.stat().st_size > _MOST_BYTES:
-            raise PipelineError(f"{path}: is not a pipeline: it is larger than 1 MiB.")
+            raise PipelineError(f"{path}: is not a {what}: it is larger than 1 MiB.")
         raw = file.read_bytes()
     except FileNotFoundError:
         near = did_you_mean(file.name, _files(file.parent, ".yaml", ".yml"))
@@ -62,11 +85,10 @@ def load_pipeline(path: str | File) -> Pipeline:
     except OSError as error:
         raise PipelineError(f"{path}: cannot be read: {error.strerror}.") from None
     try:
-        text = raw.removeprefix(b"\xef\xbb\xbf").decode()
+        return raw.removeprefix(b"\xef\xbb\xbf").decode()
     except UnicodeDecodeError as error:
         line = raw[: error.start].count(b"\n") + 1
         raise PipelineError(f"{path}:{line}: not UTF-8. Save the file as UTF-8.") from None
-    return parse_pipeline(text, name=str(path), folder=file.parent)
 
 
 def _files(folder: File, *endings: str) -> list[str]:
@@ -108,6 +130,24 @@ def parse_step(text: str, *, folder: str | File = ".") -> Any:  # noqa: ANN401  
     return built
 
 
+def parse_teacher(text: str, *, name: str = "teacher", folder: str | File = ".") -> Teacher:
+    """Builds a teacher from YAML such as `{provider: openai, model: m}`.
+
+    Args:
+        text: The YAML.
+        name: What messages call it.
+        folder: What paths in it are relative to.
+
+    Raises:
+        PipelineError: With every mistake.
+    """
+    document = Document.parse(name, text)
+    teacher = _Reader(document, File(folder)).teacher(document.value, ())
+    document.raise_if_wrong()
+    assert teacher is not None
+    return teacher
+
+
 class _Reader:
     def __init__(self, document: Document, folder: File) -> None:
         self.doc = document
@@ -125,7 +165,7 @@ class _Reader:
             if value.get(key) is not None:
                 fields[key] = self._source(value[key], (key,))
         if value.get("teacher") is not None:
-            fields["teacher"] = self._teacher(value["teacher"], ("teacher",))
+            fields["teacher"] = self.teacher(value["teacher"], ("teacher",))
         if value.get("budget") is not None:
             fields["budget"] = self.doc.raw.get(("budget",), "")
         fields["steps"] = self._steps(value.get("steps"))
@@ -165,7 +205,7 @@ class _Reader:
     def _affordable(self, whole: Pipeline) -> None:
         """Notes a budget that cannot be kept, once for each teacher whose price is not known."""
         places: dict[Path, int] = {}
-        for at in whole.makers:
+        for at in whole.askers:
             own: Path = ("steps", at, whole.steps[at].step_name, "teacher")
             places.setdefault(own if at in self.teachers else ("teacher",), at)
         for path, at in places.items():
@@ -210,8 +250,8 @@ class _Reader:
         values = self._values(cls, inner, at)
         if values is None:
             return None
-        if verb_of(cls) == "make" and "teacher" in values and "teacher" not in hints_of(cls):
-            teacher = self._teacher(values.pop("teacher"), (*at, "teacher"))
+        if asks(cls) and "teacher" in values and "teacher" not in hints_of(cls):
+            teacher = self.teacher(values.pop("teacher"), (*at, "teacher"))
             if teacher is not None and path:
                 self.teachers[int(path[-1])] = teacher
         return self._object(cls, values, at)
@@ -312,7 +352,8 @@ class _Reader:
         self.doc.wrong(path, "a file's path, or one source: {source.jsonl: {path: ...}}")
         return None
 
-    def _teacher(self, given: Any, path: Path) -> Teacher | None:  # noqa: ANN401
+    def teacher(self, given: Any, path: Path) -> Teacher | None:  # noqa: ANN401
+        """Builds the teacher at a path, or notes what is wrong and returns None."""
         if not isinstance(given, dict):
             self.doc.wrong(path, "a teacher is written as {provider: ..., model: ...}.")
             return None

@@ -10,7 +10,7 @@ from datakit import registry
 from datakit.config.load import KEYS
 from datakit.llm.teacher import Teacher
 from datakit.running.pipeline import NAME
-from datakit.step import describe, parameters
+from datakit.step import asks, describe, parameters
 
 __all__ = ["pipeline_schema"]
 
@@ -22,7 +22,7 @@ def pipeline_schema() -> dict[str, Any]:
     sources = {row["name"]: steps.pop(row["name"]) for row in rows if row["verb"] == "read"}
     teacher = _values(parameters(Teacher), "Which model answers, and how it is reached.")
     for row in rows:
-        if row["verb"] == "make":
+        if asks(registry.find(row["name"])):
             steps[row["name"]]["anyOf"][0]["properties"]["teacher"] = {"$ref": "#/$defs/teacher"}
     plain = {key: msgspec.json.schema(hint) for key, hint in KEYS.items()}
     plain["name"]["pattern"] = "^" + NAME.pattern.replace(r"\Z", "$")

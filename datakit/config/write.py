@@ -20,8 +20,8 @@ def to_yaml(pipeline: Pipeline) -> str:
         if getattr(pipeline, key) is not None:
             whole[key] = _step(getattr(pipeline, key))
     defaults = {spec.name: spec.default for spec in dataclasses.fields(pipeline)}
-    plain = ("random_seed", "target", "max_candidates", "round_size", "include_seeds", "budget")
-    for key in (*plain, "limit"):
+    plain = ("random_seed", "target", "max_candidates", "round_size", "draw", "min_novelty")
+    for key in (*plain, "include_seeds", "budget", "limit"):
         if getattr(pipeline, key) != defaults[key]:
             whole[key] = getattr(pipeline, key)
     if pipeline.teacher is not None:

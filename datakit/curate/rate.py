@@ -1,12 +1,8 @@
 """The result of rated pairs: a win rate with its interval, and a verdict in words.
 
 A pair is worth 1 to the first maker if its output was chosen, 0 if the other's was, and half if
-neither was (a tie, or both bad). The win rate is the mean, so it is (1 + d) / 2 with d the
-difference of two paired proportions, wins less losses. Its interval is Tango's score interval for
-such a difference (Statistics in Medicine 17, 1998, 891-908). It holds near its level at small
-sizes, where the usual one (mean and standard error) is too narrow and is nothing at all if all
-ratings are alike; and it makes use of the ties, which Wilson's interval, its special case without
-ties, takes for coin flips. Its exact coverage is computed in the tests.
+neither was (a tie, or both bad). The win rate is the mean; its interval is Tango's
+(`datakit.intervals`).
 
 The verdict is that of the exact sign test over the pairs that were decided, which at no size calls
 equal makers different more often than at its level.
@@ -21,13 +17,13 @@ from typing import Any
 
 from datakit.curate.answers import Answer
 from datakit.curate.items import Pair
+from datakit.intervals import score_interval, sign_test
 
-__all__ = ["FEWEST", "WinRate", "score_interval", "sign_test", "win_rate"]
+__all__ = ["FEWEST", "WinRate", "win_rate"]
 
 # Rated pairs below which no verdict is given.
 FEWEST = 10
 LEVEL = 0.05
-_Z = 1.959963984540054
 
 
 @dataclass(frozen=True)
@@ -177,51 +173,3 @@ def win_rate(answers: Mapping[str, Answer], items: Sequence[Pair]) -> WinRate:
         left_share=sides[0] / decided if decided else None,
         left_p=sign_test(*sides),
     )
-
-
-def sign_test(first: int, second: int) -> float:
-    """Returns the two-sided exact p of so uneven a split of fair coins; 1 for none."""
-    n, least = first + second, min(first, second)
-    tail = sum(math.comb(n, k) for k in range(least + 1))
-    return float(min(1, 2 * tail / 2**n))
-
-
-def score_interval(wins: int, losses: int, n: int) -> tuple[float, float]:
-    """Returns the 95 % interval of the win rate of `n` pairs (Tango 1998), within 0 to 1.
-
-    Args:
-        wins: Pairs worth 1.
-        losses: Pairs worth 0; the other `n - wins - losses` are worth half.
-        n: All pairs; without any, the interval is 0 to 1.
-    """
-    if not n:
-        return 0.0, 1.0
-    low = -_upper(losses, wins, n)
-    return (1 + low) / 2, (1 + _upper(wins, losses, n)) / 2
-
-
-def _upper(wins: int, losses: int, n: int) -> float:
-    """Returns the greatest difference wins - losses, as a share, that the counts leave possible."""
-    inside, outside = (wins - losses) / n, 1.0
-    if _score(wins, losses, n, outside) >= -_Z:
-        return outside
-    for _ in range(60):
-        middle = (inside + outside) / 2
-        if _score(wins, losses, n, middle) >= -_Z:
-            inside = middle
-        else:
-            outside = middle
-    return inside
-
-
-def _score(wins: int, losses: int, n: int, difference: float) -> float:
-    """Returns by how many standard errors the counts lie over a supposed difference."""
-    gap = wins - losses - n * difference
-    # The share of losses that is likeliest under that difference.
-    b = (2 * n - wins + losses) * difference - wins - losses
-    c = -losses * difference * (1 - difference)
-    share = (math.sqrt(max(b * b - 8 * n * c, 0.0)) - b) / (4 * n)
-    variance = n * (2 * share + difference * (1 - difference))
-    if variance <= 1e-12:
-        return 0.0 if abs(gap) < 1e-9 else math.copysign(math.inf, gap)
-    return gap / math.sqrt(variance)

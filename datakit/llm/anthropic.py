@@ -9,20 +9,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from datakit.errors import MissingExtraError
-from datakit.llm.request import Request, Response, Sample, Usage
-from datakit.llm.sdk import asking, key_of, root_of, sendable, shown_url
+from datakit.llm.request import Request, Response
+from datakit.llm.sdk import asking, key_of, root_of, sendable, shown_url, transport
+from datakit.llm.wire import of_message
 
 if TYPE_CHECKING:
     from anthropic import AsyncAnthropic
 
+    from datakit.llm.anthropic_batch import AnthropicBatches
+
 __all__ = ["Anthropic"]
 
 _DEFAULT_KEY = "ANTHROPIC_API_KEY"
-_FINISH = {
-    "max_tokens": "length",
-    "model_context_window_exceeded": "length",
-    "refusal": "refused",
-}
 
 
 class Anthropic:
@@ -75,11 +73,14 @@ class Anthropic:
     def _open(self) -> AsyncAnthropic:
         if self._client is None:
             try:
-                from anthropic import AsyncAnthropic
+                import anthropic
             except ImportError:
                 raise MissingExtraError.of("anthropic", "anthropic", "This teacher") from None
-            self._client = AsyncAnthropic(
-                api_key=self._key, base_url=root_of(self.base_url), **self._options
+            self._client = anthropic.AsyncAnthropic(
+                api_key=self._key,
+                base_url=root_of(self.base_url),
+                http_client=transport(anthropic),
+                **self._options,
             )
         return self._client
 
@@ -89,10 +90,18 @@ class Anthropic:
         import anthropic
 
         with asking(anthropic, "Anthropic", self._server, self._key):
-            answer = await client.messages.create(**self.body(request))
-            texts = [block.text for block in answer.content if block.type == "text"]
-            finish = _FINISH.get(answer.stop_reason or "", "stop")
-            return Response((Sample("".join(texts), finish),), _usage(answer.usage), self.model)
+            body = self.body(request)
+            return self.read(await client.post("/v1/messages", body=body, cast_to=object))
+
+    def read(self, answer: object) -> Response:
+        """Returns what the JSON value of a message says; see `of_message`."""
+        return of_message(answer, self.model)
+
+    def batches(self) -> AnthropicBatches:
+        """Returns its batch API."""
+        from datakit.llm.anthropic_batch import AnthropicBatches
+
+        return AnthropicBatches(self, self._open, self._server, self._key)
 
     def body(self, request: Request) -> dict[str, Any]:
         """Returns a request as the API has it."""
@@ -124,10 +133,3 @@ class Anthropic:
 
 
 _EPHEMERAL = {"type": "ephemeral"}
-
-
-def _usage(usage: Any) -> Usage:  # noqa: ANN401  the SDK's type
-    read, written = usage.cache_read_input_tokens or 0, usage.cache_creation_input_tokens or 0
-    # Of the two kinds the API counts neither among its input tokens.
-    whole = usage.input_tokens + read + written
-    return Usage(whole, usage.output_tokens, cache_read_tokens=read, cache_write_tokens=written)

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 
 from datakit.errors import BudgetError, BusyError, DatakitError, RequestError
+from datakit.llm.answers import Answer, read_answer
+from datakit.llm.batches import Batches
 from datakit.llm.budget import Budget, Price
+from datakit.llm.draws import Due, draw
 from datakit.llm.log import ResponseLog, request_key
 from datakit.llm.pace import Pace
 from datakit.llm.request import Provider, Request, Response, Sample, Usage
-from datakit.record import digest
+from datakit.record import Record, digest
 
 __all__ = ["LLM", "Client", "Totals"]
+
+T = TypeVar("T")
 
 
 @dataclass
@@ -53,6 +58,7 @@ class Client:
         budget: The cap that all clients of a run share.
         pace: The flow of requests.
         license: Licence of the answers, an SPDX id; None if they have none.
+        batches: Takes requests instead of the provider, at half the price; None sends them live.
     """
 
     def __init__(
@@ -63,6 +69,7 @@ class Client:
         budget: Budget,
         pace: Pace,
         license: str | None = None,
+        batches: Batches | None = None,
     ) -> None:
         self.provider = provider
         self.license = license
@@ -71,6 +78,7 @@ class Client:
         self._price = price
         self._budget = budget
         self._pace = pace
+        self._batches = batches
         self._identity = provider.identity()
         self._failed: DatakitError | None = None
         self._ended = asyncio.Event()
@@ -104,14 +112,16 @@ class Client:
 
     def _cost(self, request: Request, response: Response) -> Decimal:
         # A server that does not say what it used is believed to have used the most.
-        return self._price.of(response.usage) if response.usage.known else self._price.most(request)
+        usage = response.usage
+        cost = self._price.of(usage) if usage.known else self._price.most(request)
+        return cost / 2 if response.batch else cost
 
     def sync(self) -> None:
         """Makes what was answered so far survive a power cut."""
         self._log.sync()
 
     async def _send(self, key: str, request: Request) -> Response:
-        most = self._price.most(request)
+        most = self._price.most(request) / (2 if self._batches else 1)
         await self._budget.reserve(most)
         reserved, cost, attempt = most, Decimal(0), 0
         try:
@@ -151,6 +161,12 @@ class Client:
             await asyncio.wait_for(self._ended.wait(), seconds)
 
     async def _try(self, key: str, request: Request) -> Response:
+        if self._batches is not None:
+            if self._failed is not None:
+                raise self._failed
+            response = replace(await self._batches.send(key, request), batch=True)
+            self._log.append(key, request, response)
+            return response
         async with self._pace.turn(request.likely_tokens):
             if self._failed is not None:
                 raise self._failed
@@ -169,6 +185,7 @@ class LLM:
         ordinal: The number of this call within the whole run, from 0.
         seed: Seed of `rng` and, where the provider takes one, of the requests.
         seeds: Ids of the user's own seeds among the records that the step is given.
+        due: How much a record, or a choice, is due when it is drawn; None draws all alike.
     """
 
     def __init__(
@@ -178,6 +195,7 @@ class LLM:
         ordinal: int,
         seed: int,
         seeds: Collection[str] = (),
+        due: Due | None = None,
     ) -> None:
         self.ordinal = ordinal
         self.seeds = seeds
@@ -188,6 +206,7 @@ class LLM:
         self._client = client
         self.where = where
         self._seed = seed
+        self._due = due
 
     @property
     def form(self) -> str:
@@ -203,6 +222,30 @@ class LLM:
     def license(self) -> str | None:
         """Licence of the teacher's answers, if they have one of their own."""
         return self._client.license
+
+    def draw(self, records: Sequence[Record], count: int) -> list[Record]:
+        """Draws records of the pool, none twice; fewer if there are not so many.
+
+        Args:
+            records: From which.
+            count: How many.
+        """
+        due = self._due
+        weights = None if due is None else [due.of_record(record.id) for record in records]
+        return draw(records, count, self.rng, weights)
+
+    def choose(self, name: str, values: Sequence[str]) -> str:
+        """Draws one of several ways to make a record.
+
+        Args:
+            name: Where the made record has it in its meta: `evolution.operator`.
+            values: From which; all alike, unless the pipeline watches its coverage.
+        """
+        due = self._due
+        if due is None:
+            return self.rng.choice(values)
+        (chosen,) = draw(values, 1, self.rng, [due.of_choice(name, each) for each in values])
+        return chosen
 
     async def chat(
         self,
@@ -230,6 +273,44 @@ class LLM:
     async def complete(self, prompt: str, **sampling: Any) -> list[Sample]:  # noqa: ANN401
         """Asks a base model to continue a text; see `chat` for the arguments."""
         return await self._ask(Request(prompt=prompt, seed=self._next_seed(), **sampling))
+
+    async def answers(
+        self,
+        messages: str | Sequence[Mapping[str, str]],
+        read: Callable[[str], T],
+        *,
+        system: str | None = None,
+        **sampling: Any,  # noqa: ANN401  fields of Request
+    ) -> list[Answer[T]]:
+        """Asks a chat model for answers of a shape.
+
+        An answer that was cut off is asked for once more with twice the `max_tokens`, one that
+        cannot be read once more as it was; then its reason is what there is.
+
+        Args:
+            messages: As for `chat`.
+            read: Turns a text into a value, or raises ValueError: `read_json` and what checks it.
+            system: The system prompt.
+            **sampling: As for `chat`; with `schema` where the teacher is to keep to one.
+
+        Returns:
+            One for each of `n`.
+        """
+        first = await self.chat(messages, system=system, **sampling)
+        found = []
+        for sample in first:
+            answer = read_answer(sample, read)
+            reason = answer.drop.reason if answer.drop else ""
+            if reason in ("cut_short", "unparsable"):
+                again = {**sampling, "n": 1}
+                if reason == "cut_short":
+                    again["max_tokens"] = 2 * sampling.get("max_tokens", Request.max_tokens)
+                with suppress(RequestError):
+                    # What cannot be asked leaves the first answer, with its reason.
+                    (other,) = await self.chat(messages, system=system, **again)
+                    answer = read_answer(other, read)
+            found.append(answer)
+        return found
 
     def _next_seed(self) -> int:
         # Providers take 32 bits; the second request of a call must not repeat the first.

@@ -5,15 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from datakit.errors import MissingExtraError, ProviderError
-from datakit.llm.request import ALL, Request, Response, Sample, Usage
-from datakit.llm.sdk import asking, key_of, plain, sendable, shown_url, whole
+from datakit.llm.request import ALL, Request, Response
+from datakit.llm.sdk import asking, key_of, plain, sendable, shown_url, transport
+from datakit.llm.wire import of_completion
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
 
+    from datakit.llm.openai_batch import OpenAIBatches
+
 __all__ = ["OpenAI"]
 
-_FINISH = {"stop": "stop", "length": "length", "content_filter": "refused"}
 _DEFAULT_KEY = "OPENAI_API_KEY"
 
 
@@ -68,10 +70,15 @@ class OpenAI:
     def _open(self) -> AsyncOpenAI:
         if self._client is None:
             try:
-                from openai import AsyncOpenAI
+                import openai
             except ImportError:
                 raise MissingExtraError.of("openai", "openai", "This teacher") from None
-            self._client = AsyncOpenAI(api_key=self._key, base_url=self.base_url, **self._options)
+            self._client = openai.AsyncOpenAI(
+                api_key=self._key,
+                base_url=self.base_url,
+                http_client=transport(openai),
+                **self._options,
+            )
         return self._client
 
     async def send(self, request: Request) -> Response:
@@ -80,21 +87,15 @@ class OpenAI:
         import openai
 
         with asking(openai, "OpenAI", self._server, self._key):
-            if request.prompt is not None:
-                return await self._complete(client, request)
-            return await self._chat(client, request)
+            if request.prompt is None:
+                path, body = "/chat/completions", self.body(request)
+            else:
+                prompt = sendable(request.prompt)
+                path, body = "/completions", {"prompt": prompt, **self._sampling(request)}
+            return self.read(await client.post(path, body=body, cast_to=object))
 
-    async def _complete(self, client: AsyncOpenAI, request: Request) -> Response:
-        answer = await client.completions.create(
-            prompt=sendable(request.prompt or ""), **self._sampling(request)
-        )
-        samples = [
-            Sample(each.text, _FINISH.get(each.finish_reason, "stop"))
-            for each in sorted(answer.choices, key=lambda each: each.index)
-        ]
-        return whole(Response(tuple(samples), _usage(answer.usage), self.model))
-
-    async def _chat(self, client: AsyncOpenAI, request: Request) -> Response:
+    def body(self, request: Request) -> dict[str, Any]:
+        """Returns a chat as the API has it."""
         options = self._sampling(request)
         if self.base_url is None:
             # OpenAI's newer models refuse the old name, which other servers know alone.
@@ -104,16 +105,20 @@ class OpenAI:
             options["response_format"] = {"type": "json_schema", "json_schema": body}
         if self._effort:
             options["reasoning_effort"] = self._effort
-        messages: Any = [
+        options["messages"] = [
             {name: sendable(text) for name, text in each.items()} for each in request.messages
         ]
-        answer = await client.chat.completions.create(messages=messages, **options)
-        samples = []
-        for each in sorted(answer.choices, key=lambda each: each.index):
-            refusal = getattr(each.message, "refusal", None)
-            finish = "refused" if refusal else _FINISH.get(each.finish_reason, "stop")
-            samples.append(Sample(refusal or each.message.content or "", finish))
-        return whole(Response(tuple(samples), _usage(answer.usage), self.model))
+        return options
+
+    def read(self, answer: object) -> Response:
+        """Returns what the JSON value of an answer says; see `of_completion`."""
+        return of_completion(answer, self.model)
+
+    def batches(self) -> OpenAIBatches:
+        """Returns its batch API."""
+        from datakit.llm.openai_batch import OpenAIBatches
+
+        return OpenAIBatches(self, self._open, self._server, self._key)
 
     def _sampling(self, request: Request) -> dict[str, Any]:
         payload = request.payload()
@@ -139,11 +144,3 @@ class OpenAI:
         if self._client is not None:
             await self._client.close()
             self._client = None
-
-
-def _usage(usage: Any) -> Usage:  # noqa: ANN401  the SDK's type, or None from some servers
-    if usage is None:
-        return Usage(known=False)
-    details = getattr(usage, "prompt_tokens_details", None)
-    read = getattr(details, "cached_tokens", None) or 0
-    return Usage(usage.prompt_tokens or 0, usage.completion_tokens or 0, cache_read_tokens=read)

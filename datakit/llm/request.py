@@ -119,25 +119,34 @@ class Usage:
 
 @dataclass(frozen=True)
 class Response:
-    """What came back for one request, in the order of the samples."""
+    """What came back for one request.
+
+    Args:
+        samples: In their order.
+        usage: Of all of them.
+        model: Who answered.
+        batch: Whether it came in a batch, at half the price.
+    """
 
     samples: tuple[Sample, ...]
     usage: Usage
     model: str
+    batch: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """Returns the response as JSON values."""
-        return {
+        own = {
             "samples": [[each.text, each.finish] for each in self.samples],
             "usage": list(astuple(self.usage)),
             "model": self.model,
         }
+        return {**own, "batch": True} if self.batch else own
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
         """Builds a response from what `to_json` returned."""
         samples = tuple(Sample(text, finish) for text, finish in value["samples"])
-        return cls(samples, Usage(*value["usage"]), value["model"])
+        return cls(samples, Usage(*value["usage"]), value["model"], value.get("batch", False))
 
 
 ALL = frozenset(each.name for each in fields(Request))

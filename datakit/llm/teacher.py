@@ -16,6 +16,7 @@ from datakit.llm.openai import OpenAI
 from datakit.llm.pace import Limits, Pace
 from datakit.llm.prices import given, listed
 from datakit.llm.request import Provider
+from datakit.llm.terms import terms_of
 from datakit.llm.together import Together
 from datakit.step import FileRef, validated
 
@@ -27,6 +28,7 @@ _SERVED: dict[str, type[Anthropic | OpenAI | Together]] = {
     "together": Together,
 }
 PROVIDERS = ("embedded", *_SERVED)
+_BATCHED = ("anthropic", "openai")
 
 
 _Limit = Literal[
@@ -44,7 +46,9 @@ class Teacher:
         model: The model's name; for `embedded` a .gguf file, or nothing for SmolLM2-135M-Instruct.
         base_url: The server, where it is not the provider's own.
         api_key_env: The environment variable that holds the key.
-        mode: `live`: requests are answered as they are sent.
+        mode: `live`: requests are answered as they are sent. `batch` (`anthropic` and `openai`):
+            they are gathered and submitted together, answered within a day, at half the price.
+        poll: Seconds between two questions whether a batch has ended.
         form: How the model is asked best: `chat`, or `completion` for a base model.
         concurrency: Most requests in flight; fewer while the provider pushes back.
         limits: Ceilings of the provider's plan: `requests_per_second`, `requests_per_minute`,
@@ -60,14 +64,15 @@ class Teacher:
         price: US dollars per million tokens, `{input: "0.15", output: "0.60"}`, also `cache_read`
             and `cache_write`; without it, what the table of the package `genai-prices` says.
         license: Licence of its answers, an SPDX id, if they have one beside that of the seeds.
-        terms: Where its terms of use are.
+        terms: Where its terms of use are, if they are other than those that are known for it.
     """
 
     provider: str = "embedded"
     model: FileRef = FileRef("")
     base_url: str | None = None
     api_key_env: str | None = None
-    mode: Literal["live"] = "live"
+    mode: Literal["live", "batch"] = "live"
+    poll: Annotated[float, Meta(gt=0)] = 60.0
     form: Literal["chat", "completion"] | None = None
     concurrency: Annotated[int, Meta(ge=1, le=1024)] = 8
     limits: dict[_Limit, Annotated[int, Meta(ge=1)]] | None = None
@@ -100,6 +105,12 @@ class Teacher:
             raise ValueError("cache: is a knob of anthropic; other providers cache by themselves")
         if self.form == "completion" and self.provider == "anthropic":
             raise ValueError("form: anthropic has no completions, only chats")
+        if self.mode == "batch" and self.provider not in _BATCHED:
+            raise ValueError(
+                f"mode: {self.provider} has no batches here; {' and '.join(_BATCHED)} have"
+            )
+        if self.mode == "batch" and self.form == "completion":
+            raise ValueError("mode: batches are of chats; leave form: completion out")
         if self.price:
             given(self.price)
 
@@ -143,14 +154,15 @@ class Teacher:
         if self.provider == "embedded" and not name:
             name = "SmolLM2-135M-Instruct"
             license = license or "Apache-2.0"
-            terms = terms or "https://huggingface.co/HuggingFaceTB/SmolLM2-135M-Instruct"
         elif self.provider == "embedded":
             name = name.rpartition("/")[2]
+        known = [] if terms else terms_of(self.provider, name, self.base_url)
         return {
             "provider": self.provider,
             "model": name,
             "license": license or "NOASSERTION",
-            "terms": terms,
+            "terms": terms or (known[0].url if known else None),
+            "known_terms": [each.to_json() for each in known],
         }
 
 

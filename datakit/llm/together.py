@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from datakit.errors import MissingExtraError
-from datakit.llm.request import ALL, Request, Response, Sample, Usage
-from datakit.llm.sdk import asking, key_of, root_of, sendable, shown_url, whole
+from datakit.llm.request import ALL, Request, Response
+from datakit.llm.sdk import asking, key_of, root_of, sendable, shown_url, transport
+from datakit.llm.wire import of_completion
 
 if TYPE_CHECKING:
     from together import AsyncTogether
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
 __all__ = ["Together"]
 
 _DEFAULT_KEY = "TOGETHER_API_KEY"
-_FINISH = {"length": "length"}
 
 
 class Together:
@@ -67,11 +67,14 @@ class Together:
     def _open(self) -> AsyncTogether:
         if self._client is None:
             try:
-                from together import AsyncTogether
+                import together
             except ImportError:
                 raise MissingExtraError.of("together", "together", "This teacher") from None
-            self._client = AsyncTogether(
-                api_key=self._key, base_url=root_of(self.base_url), **self._options
+            self._client = together.AsyncTogether(
+                api_key=self._key,
+                base_url=root_of(self.base_url),
+                http_client=transport(together),
+                **self._options,
             )
         return self._client
 
@@ -81,15 +84,16 @@ class Together:
         import together
 
         with asking(together, "Together", self._server, self._key):
+            # Where it sends a request is the SDK's to know; Together has more than one address.
             if request.prompt is not None:
-                answer: Any = await client.completions.create(
+                answer = await client.completions.with_raw_response.create(
                     prompt=sendable(request.prompt), **self._sampling(request)
                 )
             else:
-                answer = await client.chat.completions.create(**self._chat(request))
-            chosen = sorted(answer.choices, key=lambda each: getattr(each, "index", 0) or 0)
-            samples = tuple(_sample(each) for each in chosen)
-            return whole(Response(samples, _usage(answer.usage), self.model))
+                answer = await client.chat.completions.with_raw_response.create(
+                    **self._chat(request)
+                )
+            return of_completion(await answer.json(), self.model)
 
     def _chat(self, request: Request) -> dict[str, Any]:
         options = self._sampling(request)
@@ -116,15 +120,3 @@ class Together:
         if self._client is not None:
             await self._client.close()
             self._client = None
-
-
-def _sample(choice: Any) -> Sample:  # noqa: ANN401  of a chat or a completion
-    message = getattr(choice, "message", None)
-    text = choice.text if message is None else message.content
-    return Sample(text or "", _FINISH.get(choice.finish_reason, "stop"))
-
-
-def _usage(usage: Any) -> Usage:  # noqa: ANN401  the SDK's type, or None
-    if usage is None:
-        return Usage(known=False)
-    return Usage(usage.prompt_tokens or 0, usage.completion_tokens or 0)

@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from datakit.language import UNKNOWN
+from datakit.report import terms
 from datakit.report.about import About, clipped, percent
 from datakit.report.collect import collect
 from datakit.report.facts import Facts
@@ -156,13 +157,12 @@ def _rights(about: About) -> str:
         text += "No licence was recorded."
     if not about.teachers:
         return text + "\n\nNo model was asked."
-    keys = ("provider", "model", "license", "terms")
+    keys = ("provider", "model", "license")
     teachers = dict.fromkeys(tuple(each.get(key) for key in keys) for each in about.teachers)
+    head = ("model", "terms", "training on its answers", "duties")
     return (
-        text
-        + "\n\n"
-        + _table(("teacher", "model", "licence", "terms"), teachers)
-        + "\n\nWhat a teacher wrote may be used as its licence and its provider's terms say."
+        f"{text}\n\n{_table(('teacher', 'model', 'licence'), teachers)}\n\n"
+        f"{_table(head, terms.rows(about))}\n\n{terms.NOTE}"
     )
 
 

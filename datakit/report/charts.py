@@ -9,7 +9,19 @@ from dataclasses import dataclass
 
 from datakit.report.markup import Child, Markup, el, quote
 
-__all__ = ["Bar", "Bin", "bar_line", "bars", "bins", "figure", "histogram", "nice", "table"]
+__all__ = [
+    "Bar",
+    "Bin",
+    "Line",
+    "bar_line",
+    "bars",
+    "bins",
+    "figure",
+    "histogram",
+    "lines",
+    "nice",
+    "table",
+]
 
 _WIDTH, _HEIGHT = 360, 190
 _LEFT, _RIGHT, _TOP, _BOTTOM = 46, 8, 12, 40
@@ -39,6 +51,15 @@ class Bin:
         if self.open:
             return f"{self.low:,} and more"
         return f"{self.low:,}" if self.high == self.low + 1 else f"{self.low:,}-{self.high - 1:,}"
+
+
+@dataclass(frozen=True)
+class Line:
+    """Points (across, up) by rising `across`; `dashed` tells it from another."""
+
+    name: str
+    points: tuple[tuple[float, float], ...]
+    dashed: bool = False
 
 
 def nice(value: float) -> int:
@@ -138,6 +159,53 @@ def histogram(title: str, ranges: Sequence[Bin], across: str, up: str = "records
         class_="chart",
     )
     return figure(title, picture, data)
+
+
+def lines(
+    title: str, drawn: Sequence[Line], across: str, up: str, data: Markup, note: Child = None
+) -> Markup:
+    """Returns lines on one pair of axes that begin at 0.
+
+    Args:
+        title: Its title.
+        drawn: The lines; each is named at the top.
+        across: What the horizontal axis measures.
+        up: What the vertical axis counts.
+        data: The same figures as a table.
+        note: A sentence below the title.
+    """
+    most = max(1.0, *(y for line in drawn for _, y in line.points))
+    wide = max(1.0, *(x for line in drawn for x, _ in line.points))
+    unit, step = nice(most / 4), nice(wide / 4)
+    top = unit * math.ceil(most / unit)
+    scale = (_WIDTH - _LEFT - 3 * _RIGHT) / wide
+    said = ", ".join(f"{line.name} to {line.points[-1][1]:,.0f}" for line in drawn)
+    marks = [
+        el("text", f"{x:,}", x=round(_LEFT + x * scale, 1), y=_HEIGHT - 26, class_="tick mid")
+        for x in range(0, int(wide) + 1, step)
+    ]
+    picture = el(
+        "svg",
+        _scale(top, unit, up),
+        marks,
+        [_line(line, scale, top) for line in drawn],
+        el("text", across, x=(_LEFT + _WIDTH) / 2, y=_HEIGHT - 4, class_="axis mid"),
+        viewBox=f"0 0 {_WIDTH} {_HEIGHT}",
+        role="img",
+        aria_label=f"{title}: lines over {across}: {said}; the table below has the figures",
+        class_="chart",
+    )
+    keys = [
+        el("li", el("span", class_="key dashed" if line.dashed else "key"), line.name)
+        for line in drawn
+    ]
+    return figure(title, [el("ul", keys, class_="keys"), picture], data, note)
+
+
+def _line(line: Line, scale: float, top: int) -> Markup:
+    spots = (f"{_LEFT + x * scale:.1f},{_y(y, top)}" for x, y in line.points)
+    kind = "curve dashed" if line.dashed else "curve"
+    return el("polyline", points=" ".join(spots), class_=kind)
 
 
 def _y(value: float, top: int) -> float:

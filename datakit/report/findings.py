@@ -109,6 +109,18 @@ def _embedded(about: About, facts: Facts) -> Iterator[Finding]:
         )
 
 
+def _terms(about: About, facts: Facts) -> Iterator[Finding]:
+    limited = {
+        (clipped(teacher.get("model"), 60), clipped(each.get("name"), 60), clipped(each["limit"]))
+        for teacher in about.teachers
+        for each in teacher.get("known_terms") or ()
+        if each.get("training") == "limited"
+    }
+    for model, name, limit in sorted(limited):
+        text = f"Training on what {model} wrote is limited by its terms ({name}): {limit}."
+        yield Finding(text, facts.grown, about.kept)
+
+
 def _losses(about: About, facts: Facts) -> Iterator[Finding]:
     told = set()
     for row in about.funnel:
@@ -235,6 +247,7 @@ def _unanswered(about: About, facts: Facts) -> Iterator[Finding]:
 _RULES: tuple[Rule, ...] = (
     _ended,
     _embedded,
+    _terms,
     _losses,
     _contamination,
     _families,

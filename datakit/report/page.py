@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datakit.report import chapters, provenance, records
+from datakit.report import chapters, growth, provenance, records
 from datakit.report.about import About
 from datakit.report.collect import collect
 from datakit.report.document import contents, document, resource
@@ -13,6 +13,7 @@ from datakit.store.version import Version
 __all__ = ["render"]
 
 _CHAPTERS = {
+    "growth": "Growth",
     "dropped": "What was dropped",
     "length": "Length",
     "language": "Language",
@@ -29,14 +30,16 @@ def render(version: Version) -> str:
     The same version gives the same page. Nothing is loaded from anywhere.
     """
     about, facts = About(version), collect(version)
+    grew = growth.chapter(about)
     script = resource("datakit.report/page.js")
     body = el(
         "body",
         el("a", "Skip to the records", href="#records-chapter", class_="skip"),
         overview(about, facts),
-        contents(_CHAPTERS),
+        contents({id: name for id, name in _CHAPTERS.items() if id != "growth" or grew}),
         el(
             "main",
+            grew,
             chapters.dropped(about, facts),
             chapters.lengths(about, facts),
             chapters.languages(about, facts),

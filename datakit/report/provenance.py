@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from datakit.report import terms
 from datakit.report.about import About, clipped
 from datakit.report.charts import table
 from datakit.report.markup import Child, Markup, el, quote
@@ -87,11 +88,14 @@ def _hash(source: Mapping[str, Any]) -> Markup:
 def _teachers(about: About) -> list[Child]:
     if not about.teachers:
         return [el("h3", "Teachers"), el("p", "No model was asked.", class_="none")]
-    keys = ("step", "provider", "model", "license", "terms")
+    keys = ("step", "provider", "model", "license")
     rows = [[each.get(key) for key in keys] for each in about.teachers]
-    note = "What a teacher writes may be used as its licence and its provider's terms say."
-    head = ("step", "provider", "model", "licence", "terms")
-    return [*_rows("Teachers", head, rows), el("p", note, class_="note")]
+    head = ("model", "terms", "training on its answers", "duties")
+    return [
+        *_rows("Teachers", ("step", "provider", "model", "licence"), rows),
+        *_rows("Terms of the teachers", head, terms.rows(about)),
+        el("p", terms.NOTE, class_="note"),
+    ]
 
 
 def _licenses(about: About) -> list[Child]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from datakit.errors import BudgetError
 from datakit.fingerprint import made_id
 from datakit.outcome import Drop, Rejected
 from datakit.record import Record, digest
@@ -54,6 +55,7 @@ class Flow:
         self._keep_seeds = keep_seeds
         self.excluded: list[Record] = []
         self._seeds: set[str] = set()
+        self._origin: dict[str, str] = {}
         self._drops: list[Spool] = []
         self._memo: _Memo | None = {} if remember else None
         self._seconds: dict[int, float] = {}
@@ -108,6 +110,16 @@ class Flow:
     def seed_ids(self) -> frozenset[str]:
         """Ids of the seeds, revised ones too."""
         return frozenset(self._seeds)
+
+    @property
+    def origin(self) -> Mapping[str, str]:
+        """Ids of revised records -> those that they had before any step revised them."""
+        return self._origin
+
+    @property
+    def stopped(self) -> BudgetError | None:
+        """Why some records were not asked about, if so."""
+        return self._engine.stopped
 
     @property
     def kept_made(self) -> int:
@@ -179,10 +191,10 @@ class Flow:
         verb = verb_of(self.steps[place])
         seen: set[str] = set()
         for record, outcome in self._outcomes(place, stream):
-            if verb == "score":
-                yield record.annotated(outcome)
-            elif isinstance(outcome, Drop):
+            if isinstance(outcome, Drop):
                 self._drop(place, record, outcome)
+            elif verb == "score":
+                yield record.annotated(outcome)
             elif verb == "revise":
                 yield self._revised(place, record, outcome, seen)
             else:
@@ -212,12 +224,18 @@ class Flow:
             # Who answered, and for how much, is true of the child as well.
             books = {k: record.meta[k] for k in _BOOKS if k in record.meta}
             meta = {**books, **child.meta, "step": step.step_name, "parents": [record.id]}
-            result = child.replace(id=made_id(step, (record.id,), (), 0), meta=meta)
+            # One that a teacher made has an id of its own, with its answer in it.
+            own = (
+                child.id if child.id not in ("", record.id) else made_id(step, (record.id,), (), 0)
+            )
+            result = child.replace(id=own, meta=meta)
             result = result.replace(id=_renamed(result, seen).id)
             self.rows[place].made += 1
             self._drop(place, record, Drop("revised", of=result.id))
         if record.id in self._seeds:
             self._seeds.add(result.id)
+        if self._memo is not None and result.id != record.id:
+            self._origin[result.id] = self._origin.get(record.id, record.id)
         seen.add(result.id)
         return result
 

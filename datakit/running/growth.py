@@ -10,14 +10,17 @@ import asyncio
 import math
 import time
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import partial
 from typing import Any, Protocol
 
 from datakit.errors import BudgetError, InputError, ProviderError, RequestError
 from datakit.llm.client import LLM, Client
+from datakit.llm.draws import Due
 from datakit.outcome import Drop, Rejected
 from datakit.record import Record, digest
+from datakit.running.coverage import Coverage, Point
 from datakit.running.flow import Flow
 from datakit.running.making import finished, make_records
 from datakit.running.pipeline import Pipeline
@@ -25,8 +28,8 @@ from datakit.step import Resources
 
 __all__ = ["Growth", "Progress", "grow"]
 
-# There is nothing left to learn after so many rounds in a row that made nothing at all, or that
-# kept nothing of so many candidates.
+# There is nothing left to learn after so many rounds in a row that made nothing at all, or of whose
+# candidates, at least so many, too few were kept.
 _DRY_ROUNDS, _DRY_MADE = 3, 200
 
 
@@ -62,12 +65,14 @@ class Growth:
         rounds: Number of rounds.
         ended: `target`, `max_candidates`, `novelty` or `budget`.
         message: What to tell the user, if the budget ended it.
+        curve: The pool before the first round and after each.
     """
 
     made: dict[int, list[Record | Rejected]]
     rounds: int = 0
     ended: str = "target"
     message: str = ""
+    curve: list[Point] = field(default_factory=list)
 
 
 class _Runner(Protocol):
@@ -110,13 +115,19 @@ def _grow(
 ) -> Growth:
     growth = Growth(made={place: [] for place in clients})
     taken = {seed.id for seed in seeds}
+    coverage = Coverage(frozenset(taken))
+    watch = partial(_watch, growth, flow, coverage)
     flow.run(seeds, growth.made)
-    kept, asked, dry, idle, dry_since = 0, 0, 0, 0, 0
+    if flow.stopped is not None:
+        growth.ended, growth.message = "budget", str(flow.stopped)
+        return growth
+    pool, asked, idle = watch(0, ()), 0, 0
     while True:
-        state = _Round(
-            pipeline, growth.rounds, _pool(flow), flow.seed_ids, resources, clients, tell
-        )
-        state.kept, state.made = kept, sum(map(len, growth.made.values()))
+        kept, made = growth.curve[-1].kept, growth.curve[-1].made
+        pool = _checked(pool, flow)
+        state = _Round(pipeline, growth.rounds, pool, flow.seed_ids, resources, clients, tell)
+        state.due = coverage if pipeline.draw == "coverage" else None
+        state.kept, state.made = kept, made
         state.size = _size(pipeline, kept, asked)
         asked += state.size
         started = time.perf_counter()
@@ -126,19 +137,32 @@ def _grow(
             client.sync()
         growth.rounds += 1
         idle = 0 if any(state.committed.values()) else idle + 1
-        for place, made in state.committed.items():
-            growth.made[place] += _renumbered(made, taken)
+        new = {at: [*_renumbered(made, taken)] for at, made in state.committed.items()}
+        for place, each in new.items():
+            growth.made[place] += each
         flow.run(seeds, growth.made)
-        before, kept = kept, flow.kept_made
-        total = sum(map(len, growth.made.values()))
-        dry, dry_since = (0, total) if kept > before else (dry + 1, dry_since)
+        pool = watch(asked, [each for made in new.values() for each in made])
+        stopped = stopped or flow.stopped
         if stopped is not None:
             growth.ended, growth.message = "budget", str(stopped)
             return growth
-        barren = idle >= _DRY_ROUNDS or (dry >= _DRY_ROUNDS and total - dry_since >= _DRY_MADE)
-        if ended := _ended(pipeline, total, kept, barren):
+        if ended := _ended(pipeline, growth.curve, idle):
             growth.ended = ended
             return growth
+
+
+def _watch(
+    growth: Growth,
+    flow: Flow,
+    coverage: Coverage,
+    asked: int,
+    new: Sequence[Record | Rejected],
+) -> list[Record]:
+    """Returns the pool after a pass, and notes where it stands."""
+    pool = flow.pool()
+    coverage.update({record.id: record for record in pool}, new, flow.origin)
+    growth.curve.append(coverage.point(asked, sum(map(len, growth.made.values()))))
+    return pool
 
 
 def _size(pipeline: Pipeline, kept: int, asked: int) -> int:
@@ -153,16 +177,25 @@ def _size(pipeline: Pipeline, kept: int, asked: int) -> int:
     return max(1, min(pipeline.round_size, needed))
 
 
-def _ended(pipeline: Pipeline, made: int, kept: int, barren: bool) -> str | None:
-    if pipeline.target and kept >= pipeline.target:
+def _ended(pipeline: Pipeline, curve: Sequence[Point], idle: int) -> str | None:
+    if pipeline.target and curve[-1].kept >= pipeline.target:
         return "target"
-    if made >= pipeline.most:
+    if curve[-1].made >= pipeline.most:
         return "max_candidates"
-    return "novelty" if barren else None
+    return "novelty" if idle >= _DRY_ROUNDS or _barren(curve, pipeline.min_novelty) else None
 
 
-def _pool(flow: Flow) -> list[Record]:
-    pool = flow.pool()
+def _barren(curve: Sequence[Point], least: float) -> bool:
+    """Tells whether too few of the latest candidates were kept."""
+    last = curve[-1]
+    for first in reversed(curve[:-_DRY_ROUNDS]):
+        if (made := last.made - first.made) >= _DRY_MADE:
+            kept = last.kept - first.kept
+            return kept <= 0 or kept / made < least
+    return False
+
+
+def _checked(pool: list[Record], flow: Flow) -> list[Record]:
     if not pool:
         reasons = [f"{row.step} ({', '.join(row.dropped)})" for row in flow.rows if row.dropped]
         raise InputError(
@@ -200,6 +233,7 @@ class _Round:
     ) -> None:
         self.kept = self.made = 0
         self.size = pipeline.round_size
+        self.due: Due | None = None
         self.resources = resources
         self.committed: dict[int, list[Record | Rejected]] = {place: [] for place in clients}
         self._pipeline = pipeline
@@ -247,7 +281,7 @@ class _Round:
         ordinal = self._number * self._pipeline.round_size + each
         where = f"{place}/{self._number}/{each}"
         seed = int(digest([self._pipeline.random_seed, step.step_name, where], size=4), 16) >> 1
-        llm = LLM(self._clients[place], where, ordinal, seed, self._seeds)
+        llm = LLM(self._clients[place], where, ordinal, seed, self._seeds, self.due)
         try:
             made = await make_records(step, list(self._pool.values()), llm, self.resources)
         except RequestError as error:

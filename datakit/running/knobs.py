@@ -34,7 +34,7 @@ def unheeded(
         Mistakes, as `key: what is wrong`; and the names of what is not sent.
     """
     if any(each.prompt is not None for each in requests) and "prompt" not in knobs:
-        return [f"form: {provider} answers chats alone; leave it out, or write chat"], []
+        return [f"style: {provider} answers chats alone, and this one continues a text"], []
     found = {name for each in requests for name in each.payload()} - knobs - _FREE
     wrong = [name for name in sorted(found) if _is_own(step, name)]
     what = f"{provider} has no such setting; leave it out, or write null"

@@ -16,12 +16,12 @@ from typing import Any, Protocol
 
 import cloudpickle
 
-from datakit.errors import DatakitError, InputError
+from datakit.errors import BudgetError, DatakitError, InputError
 from datakit.outcome import Drop
 from datakit.record import Record, canonical
 from datakit.step import Resources, call, verb_of
 
-__all__ = ["Engine", "LocalEngine", "StepFailedError"]
+__all__ = ["Engine", "LocalEngine", "StepFailedError", "check_outcome"]
 
 _BATCH = 256
 # Below this many records, starting processes costs more than they save.
@@ -45,6 +45,11 @@ class StepFailedError(InputError):
 class Engine(Protocol):
     """How steps are carried out; the steps themselves do not know."""
 
+    @property
+    def stopped(self) -> BudgetError | None:
+        """Why the rest of the records were not asked about; None if all were."""
+        ...
+
     def map(self, step: object, records: Iterable[Record]) -> Iterator[tuple[Record, Any]]:
         """Yields each record with what a `check`, `score` or `revise` step says, in order."""
         ...
@@ -67,6 +72,7 @@ class LocalEngine:
     """
 
     def __init__(self, workers: int | None = None, *, few: int = _FEW) -> None:
+        self.stopped: BudgetError | None = None
         self.workers = workers or _cores()
         self._few = few
         self._resources = Resources()
@@ -147,11 +153,11 @@ def run_batch(step: object, batch: Sequence[Record], resources: Resources) -> li
     else:
         values = [_guarded(step, record, record, resources) for record in batch]
     for record, value in zip(batch, values, strict=True):
-        _check_outcome(step, record, value)
+        check_outcome(step, record, value)
     return values
 
 
-def _check_outcome(step: object, record: Record, value: object) -> None:
+def check_outcome(step: object, record: Record, value: object) -> None:
     """Refuses what a step's verb may not say, while it is known which step said it of what."""
     wanted, name = _OUTCOMES[verb_of(step)]
     if not isinstance(value, wanted):

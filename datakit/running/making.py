@@ -8,12 +8,12 @@ from typing import Any
 from datakit.errors import DatakitError
 from datakit.fingerprint import made_id
 from datakit.llm.client import LLM
-from datakit.outcome import Rejected
+from datakit.outcome import Drop, Rejected
 from datakit.record import Record
-from datakit.running.local import StepFailedError
-from datakit.step import Resources, call
+from datakit.running.local import StepFailedError, check_outcome
+from datakit.step import Resources, call, verb_of
 
-__all__ = ["finished", "joint_license", "make_records"]
+__all__ = ["ask_about", "finished", "joint_license", "make_records"]
 
 UNKNOWN = "NOASSERTION"
 
@@ -38,6 +38,36 @@ async def make_records(
             f"{step.step_name} failed: {type(error).__name__}: {error}. "
             "DATAKIT_DEBUG=1 shows where."
         ) from error
+
+
+async def ask_about(
+    step: Any,  # noqa: ANN401
+    record: Record,
+    llm: LLM,
+    resources: Resources,
+) -> Any:  # noqa: ANN401  as the verb
+    """Calls a `score` or a `revise` that asks a teacher; a `score` for this record alone.
+
+    Raises:
+        StepFailedError: If it raises an error of its own, or says what its verb does not say.
+    """
+    scores = verb_of(step) == "score"
+    try:
+        said = await call(step, [record] if scores else record, llm=llm, resources=resources)
+    except DatakitError:
+        raise
+    except Exception as error:
+        raise StepFailedError(
+            f"{step.step_name} failed: {type(error).__name__}: {error}. "
+            "DATAKIT_DEBUG=1 shows where."
+        ) from error
+    if scores:
+        if not isinstance(said, list | tuple) or len(said) != 1:
+            raise StepFailedError(f"{step.step_name}: score returns a list, one of each record.")
+        (said,) = said
+    if not isinstance(said, Drop):
+        check_outcome(step, record, said)
+    return said
 
 
 def finished(

@@ -7,14 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from importlib.metadata import version
-from typing import Any
+from typing import Any, Literal
 
 from datakit.errors import InputError, PipelineError
 from datakit.fingerprint import HASH_VERSION, identity
 from datakit.llm.budget import dollars
 from datakit.llm.teacher import Teacher
 from datakit.record import digest
-from datakit.step import verb_of
+from datakit.step import asks, verb_of
 
 __all__ = ["NAME", "Pipeline"]
 
@@ -34,6 +34,10 @@ class Pipeline:
         target: Kept records to stop at, seeds not counted.
         max_candidates: Made records to stop at, kept or not; None is 50 for each of `target`.
         round_size: Requests of a round. A round draws on what the rounds before have kept.
+        draw: How steps draw the records that they show to the teacher: `uniform`, or `coverage`,
+            which shows more often what the pool has little of.
+        min_novelty: The run ends when less than this share of the latest 200 candidates was kept;
+            0 ends it when none was.
         include_seeds: Whether the seeds are in the dataset.
         teacher: Who answers; None is the embedded model.
         teachers: Teachers of single steps, by the step's place.
@@ -53,6 +57,8 @@ class Pipeline:
     target: int | None = None
     max_candidates: int | None = None
     round_size: int = 16
+    draw: Literal["uniform", "coverage"] = "uniform"
+    min_novelty: float = 0.0
     include_seeds: bool = True
     teacher: Teacher | None = None
     teachers: Mapping[int, Teacher] = field(default_factory=dict)
@@ -86,6 +92,11 @@ class Pipeline:
             except InputError as error:
                 wrong.append(("budget", str(error).removesuffix(".")))
         return wrong
+
+    @property
+    def askers(self) -> list[int]:
+        """Places of the steps that ask a teacher."""
+        return [place for place, step in enumerate(self.steps) if asks(step)]
 
     @property
     def makers(self) -> list[int]:
@@ -127,6 +138,8 @@ class Pipeline:
                 "target": self.target,
                 "max_candidates": self.most,
                 "round_size": self.round_size,
+                "draw": self.draw,
+                "min_novelty": self.min_novelty,
                 "include_seeds": self.include_seeds,
                 "limit": self.limit,
                 "teachers": {str(place): value for place, value in teachers.items()},

@@ -14,9 +14,9 @@ from datakit.llm.client import LLM
 from datakit.llm.request import Request
 from datakit.llm.teacher import Teacher
 from datakit.record import Record
-from datakit.running.making import make_records
+from datakit.running.making import ask_about, make_records
 from datakit.running.pipeline import Pipeline
-from datakit.step import Resources
+from datakit.step import Resources, verb_of
 
 __all__ = ["History", "Plan", "make_plan", "requests_of"]
 
@@ -125,21 +125,48 @@ class _Probe(LLM):
         raise _Asked(request)
 
 
-def make_plan(pipeline: Pipeline, seeds: Iterable[Record], history: History | None = None) -> Plan:
+def make_plan(
+    pipeline: Pipeline,
+    seeds: Iterable[Record],
+    history: History | None = None,
+    *,
+    there: int | None = None,
+) -> Plan:
     """Estimates a run by asking each step for its first requests, without sending them.
 
     Args:
         pipeline: The pipeline.
         seeds: Its seeds.
         history: What an earlier version has measured.
+        there: How many seeds or source records there are, where `seeds` are a few of them.
     """
-    if not pipeline.makers:
-        return Plan()
     first = list(seeds)
     plan = Plan()
-    for place in pipeline.makers:
-        plan += _step(pipeline, place, requests_of(pipeline, place, first), history)
+    for place in pipeline.askers:
+        requests = requests_of(pipeline, place, first)
+        if not requests:
+            continue
+        step = pipeline.steps[place]
+        if verb_of(step) == "make":
+            asked = _rounds(pipeline, place, first, requests[0], history)
+        else:
+            asked = _records(pipeline, len(first) if there is None else there, history)
+            _, each = _per_call(pipeline, place, first, requests[0])
+            asked = (math.ceil(each * asked[0]), math.ceil(each * asked[1]))
+        plan += _costs(pipeline.teacher_of(place), requests, asked, history)
     return plan
+
+
+def _records(pipeline: Pipeline, there: int, history: History | None) -> tuple[int, int]:
+    """Returns how many records a step is asked about: all that there are, and that are made.
+
+    Those that a step before it drops are not asked about; how many that is, is not known.
+    """
+    if not pipeline.makers:
+        return math.ceil(there * _KEPT[0]), there
+    kept = pipeline.target or pipeline.most
+    share = history.kept if history else _KEPT[1]
+    return there + kept, there + min(pipeline.most, math.ceil(kept / min(share, _KEPT[0])))
 
 
 def requests_of(pipeline: Pipeline, place: int, seeds: Sequence[Record]) -> list[Request]:
@@ -147,21 +174,29 @@ def requests_of(pipeline: Pipeline, place: int, seeds: Sequence[Record]) -> list
     step, teacher = pipeline.steps[place], pipeline.teacher_of(place)
     ids = frozenset(seed.id for seed in seeds)
     found = []
-    for ordinal in range(min(8, pipeline.round_size)):
+    makes = verb_of(step) == "make"
+    for ordinal in range(min(8, pipeline.round_size if makes else len(seeds))):
+        llm = _Probe(ordinal, teacher, ids)
         try:
-            asyncio.run(make_records(step, seeds, _Probe(ordinal, teacher, ids), Resources()))
+            if makes:
+                asyncio.run(make_records(step, seeds, llm, Resources()))
+            else:
+                asyncio.run(ask_about(step, seeds[ordinal], llm, Resources()))
         except _Asked as asked:
             found.append(asked.request)
     return found
 
 
-def _step(
-    pipeline: Pipeline, place: int, requests: Sequence[Request], history: History | None
-) -> Plan:
-    if not requests:
-        return Plan()
-    step, teacher = pipeline.steps[place], pipeline.teacher_of(place)
-    per_request = _per_request(step, requests[0], history)
+def _rounds(
+    pipeline: Pipeline,
+    place: int,
+    seeds: Sequence[Record],
+    request: Request,
+    history: History | None,
+) -> tuple[int, int]:
+    """Returns how many requests the rounds of a step that makes records have."""
+    records, requests = _per_call(pipeline, place, seeds, request)
+    per_request = history.per_request if history else records / requests
     wanted = pipeline.target / len(pipeline.makers) if pipeline.target else pipeline.most
     shares = (history.kept, history.kept) if history else _KEPT
     least, most_asked = (
@@ -169,8 +204,18 @@ def _step(
         for share in reversed(shares)
     )
     # A round is finished once it is begun.
-    size = pipeline.round_size
-    low, high = (math.ceil(n / size) * size for n in (least, most_asked))
+    size = pipeline.round_size * requests
+    low, high = (math.ceil(math.ceil(n / size) * size) for n in (least, most_asked))
+    return low, high
+
+
+def _costs(
+    teacher: Teacher,
+    requests: Sequence[Request],
+    asked: tuple[int, int],
+    history: History | None,
+) -> Plan:
+    low, high = asked
     sent = sum(each.chars for each in requests) / len(requests)
     most = requests[0].n * requests[0].max_tokens
     back = (history.output_tokens,) * 2 if history else (most * 0.2, most)
@@ -210,10 +255,20 @@ def _seconds(
     return low, high
 
 
-def _per_request(step: object, request: Request, history: History | None) -> float:
-    if history and history.per_request:
-        return history.per_request
-    return float(request.n if request.n > 1 else getattr(step, "per_request", 1))
+def _per_call(
+    pipeline: Pipeline, place: int, seeds: Sequence[Record], request: Request
+) -> tuple[float, float]:
+    """Returns how many records and requests one call of a step is likely to come to.
+
+    A step of several requests, or of several records in an answer, says so itself: `expected`.
+    """
+    step = pipeline.steps[place]
+    expected = getattr(step, "expected", None)
+    if expected is None:
+        return float(request.n), 1.0
+    ids = frozenset(seed.id for seed in seeds)
+    records, requests = expected(seeds, _Probe(0, pipeline.teacher_of(place), ids))
+    return float(records), float(requests)
 
 
 def history_of(funnel: Sequence[Mapping[str, Any]], manifest: Mapping[str, Any]) -> History | None:

@@ -75,18 +75,19 @@ def manifest(
         "steps": [_step(step) for step in pipeline.steps],
         "inputs": list(_inputs(pipeline)),
         "funnel": [row.to_json() for row in flow.rows],
-        "cost": _cost(totals, all(pipeline.teacher_of(at).has_price for at in pipeline.makers)),
+        "cost": _cost(totals, all(pipeline.teacher_of(at).has_price for at in pipeline.askers)),
         "teachers": [
             {"step": pipeline.steps[at].step_name, **pipeline.teacher_of(at).describe()}
-            for at in pipeline.makers
+            for at in pipeline.askers
         ],
         "licenses": _licenses(flow.kept),
         "packages": packages(),
         "random_seed": pipeline.random_seed,
         "target": pipeline.target,
         "rounds": growth.rounds if growth else 0,
+        "curve": [point.to_json() for point in growth.curve] if growth else [],
         "ended": ended,
-        "interrupted": "budget" if ended == "budget" else None,
+        "interrupted": "budget" if ended == "budget" or flow.stopped is not None else None,
     }
 
 

@@ -12,11 +12,10 @@ from datakit.step import FileRef
 from datakit.steps.dedup.exact import Exact
 from datakit.steps.filter.length import Length
 from datakit.steps.filter.where import Where
-from datakit.steps.generate.self_instruct import SelfInstruct
 from datakit.steps.revise.normalize import Normalize
 from datakit.steps.source.jsonl import JsonLines
 from tests.loopback import Fault, Plan, serve
-from tests.running.steps import unlisted
+from tests.running.steps import triples, unlisted
 
 PRICES = {"input": "1", "output": "2"}
 # What is refused, cut short or broken is a part of the data.
@@ -37,7 +36,7 @@ class Chars:
 
 
 STEPS = (
-    SelfInstruct(per_request=3),
+    triples(3),
     Normalize(),
     Chars(),
     Length(min_chars=10),

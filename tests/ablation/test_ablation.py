@@ -14,11 +14,10 @@ from datakit.errors import InputError
 from datakit.record import Record
 from datakit.steps.dedup.exact import Exact
 from datakit.steps.filter.length import Length
-from datakit.steps.generate.self_instruct import SelfInstruct
 from datakit.steps.revise.normalize import Normalize
 from datakit.steps.source.jsonl import JsonLines
 from tests.ablation.runs import STEPS, Chars, finished, seeds
-from tests.running.steps import Made
+from tests.running.steps import Made, triples
 
 SURFACE = [
     "Ablation", "Candidate", "Rerun", "StepCost", "Variant", "control_of", "open_ablation",
@@ -259,7 +258,14 @@ def test_a_step_that_changes_nothing_is_told_before_anything_is_trained(tmp_path
 
 
 def test_seeds_that_do_not_stay_and_two_generators(tmp_path):
-    steps = (SelfInstruct(per_request=2), Made(), Normalize(), SelfInstruct(), Chars(), Exact())
+    steps = (
+        triples(2),
+        Made(),
+        Normalize(),
+        triples(4),
+        Chars(),
+        Exact(),
+    )
     asked, version = finished(tmp_path, *steps, include_seeds=False, target=30)
     with open_ablation(asked, store=tmp_path / "store") as lab:
         assert lines(lab.all().records) == lines(version)

@@ -202,7 +202,8 @@ def held(found: Lift, claim: Ordering) -> tuple[str, str]:
     it = found.comparison.difference(claim.better, claim.worse)
     here = f"{found.unit.signed(it.value)} {found.unit.ends(it)}"
     if not it.clear:
-        return here, f"cannot be told apart; sees about {found.unit.amount(it.sees or 0)}"
+        most = max(abs(it.low or 0), abs(it.high or 0))
+        return here, f"cannot be told apart; over {found.unit.amount(most)} is ruled out"
     return here, "came out" if it.value < 0 else "the other way round"
 
 

@@ -169,6 +169,21 @@ def test_steps_and_schema(cli):
         assert document(cli(line))["title"] == "datakit pipeline"
 
 
+def test_prompts_of_a_step(cli):
+    ran = cli("steps generate.evol_instruct --prompt")
+    assert (ran.code, ran.err) == (0, "")
+    told = document(cli("steps generate.evol_instruct --prompt --json"))
+    assert list(told) == [
+        *("constraints", "deepen", "concretize", "reasoning", "complicate_input"),
+        *("breadth", "judge"),
+    ]
+    headings = [line[2:] for line in ran.out.splitlines() if line.startswith("# ")]
+    assert headings == list(told)
+    for name, text in told.items():
+        assert f"# {name}\n\n{text}" in ran.out
+        assert "{instruction}" in text
+
+
 def test_ls_and_log(version, folder, cli):
     assert cli("run p.yaml --limit 1 -q").code == 0
     ran = cli("ls")
@@ -646,7 +661,8 @@ def test_interrupt(folder):
 def test_interrupted_run_goes_on(data, folder, cli):
     with serve(Plan(jitter=0.1)) as server:
         (folder / "p.yaml").write_text(
-            "name: c\nseeds: data.jsonl\ntarget: 3\nsteps: [generate.self_instruct]\n"
+            "name: c\nseeds: data.jsonl\ntarget: 3\n"
+            "steps: [generate.self_instruct: {style: alpaca, rouge: null}]\n"
             f"teacher: {{provider: openai, model: m, base_url: '{server.url}', concurrency: 1}}\n"
         )
         data.write_text(lines(ROWS[:3]))

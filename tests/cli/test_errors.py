@@ -680,6 +680,11 @@ WORDS = [
         "generate.self_instruct: makes records; it belongs into a pipeline.",
     ),
     words(
+        "step that asks",
+        "filter data.jsonl -o o.jsonl --step score.judge",
+        "score.judge: asks a teacher; it belongs into a pipeline.",
+    ),
+    words(
         "benchmark",
         "contamination data.jsonl --against dta.jsonl",
         "dta.jsonl: there is no such file; did you",
@@ -699,6 +704,12 @@ WORDS = [
         "steps filter.lenght",
         'unknown step "filter.lenght"; did you mean "filter.length"?',
     ),
+    words(
+        "prompts of a step without them",
+        "steps filter.length --prompt",
+        "filter.length has no prompts of its own; see: datakit steps filter.length",
+    ),
+    words("prompts of no step", "steps --prompt", "--prompt: name the step whose prompts to show"),
     words("action", "seeds chek seeds.jsonl", 'action: there is no "chek"; did you mean "check"?'),
     words(
         "seeds",

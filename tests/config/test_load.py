@@ -3,7 +3,13 @@
 import pytest
 
 from datakit import registry
-from datakit.config import load_pipeline, parse_pipeline, parse_step
+from datakit.config import (
+    load_pipeline,
+    load_teacher,
+    parse_pipeline,
+    parse_step,
+    parse_teacher,
+)
 from datakit.config.load import KEYS
 from datakit.errors import PipelineError
 from datakit.llm.teacher import Teacher
@@ -168,6 +174,29 @@ def test_budget_of_a_step_s_own_teacher(folder):
     (problem,) = caught.value.problems
     assert problem.startswith("pipeline:5:39: steps.0.generate.self_instruct.teacher: ")
     assert "needs the price of m" in problem
+
+
+def test_a_step_that_asks_about_records_has_a_teacher_of_its_own(folder):
+    text = "name: a\nsource: data.jsonl\nsteps:\n  - dedup.exact\n  - score.judge: {teacher: "
+    pipeline = parse_pipeline(text + "{provider: openai, model: m}}\n", folder=folder)
+    assert pipeline.teachers == {1: Teacher(provider="openai", model="m")}
+    with pytest.raises(PipelineError, match=r"steps\.1\.score\.judge\.teacher\.model: .*missing"):
+        parse_pipeline(text + "{provider: openai}}\n", folder=folder)
+    with pytest.raises(PipelineError, match=r"filter\.length\.teacher: unknown key"):
+        parse_step("filter.length: {teacher: {provider: openai}}")
+
+
+@pytest.mark.parametrize("text", ["{provider: openai, model: m}", "provider: openai\nmodel: m\n"])
+def test_a_teacher_alone(folder, text):
+    assert parse_teacher(text) == Teacher(provider="openai", model="m")
+    (folder / "t.yaml").write_text(text)
+    assert load_teacher(folder / "t.yaml") == parse_teacher(text)
+    with pytest.raises(PipelineError, match=r"t:1:1: a teacher is written as"):
+        parse_teacher("openai", name="t")
+    with pytest.raises(PipelineError, match=r"t:1:1: a teacher is written as"):
+        parse_teacher("", name="t")
+    with pytest.raises(PipelineError, match=r"teacher:1:2: modl: unknown key; did you mean"):
+        parse_teacher("{modl: m}")
 
 
 def test_a_mistake_is_told_once_however_often_the_teacher_works(folder):

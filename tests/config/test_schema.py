@@ -48,6 +48,7 @@ def test_our_pipelines(path, schema):
         GROW,
         GROW + "budget: 5\nteacher: {price: {input: '1', output: '2'}}\n",
         GROW.replace("self_instruct", "self_instruct: {teacher: {provider: embedded}}"),
+        HEAD + "  - score.judge: {teacher: {provider: openai, model: m}}\n",
     ],
 )
 def test_both_accept(text, schema, tmp_path):

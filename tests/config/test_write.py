@@ -1,6 +1,7 @@
 """YAML -> objects -> YAML -> objects, for every registered step."""
 
 import dataclasses
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
@@ -23,6 +24,12 @@ KNOWN = {
     ("filter.where", "expression"): st.sampled_from(
         ["len(output) > 3", "ifd < 1 and 'no' in input"]
     ),
+    ("generate.from_documents", "path"): st.just(str(Path(__file__).parents[2] / "README.md")),
+    ("generate.topic_grid", "topics"): st.sampled_from(
+        [None, ["a", {"b: c": ["no", 3]}], {"a": None, "b": {"c": ["d"]}}]
+    ),
+    # Persona Hub's key is not in the file that the tests have.
+    ("generate.topic_grid", "personas_file"): st.none(),
     ("source.jsonl", "fields"): st.sampled_from([None, {"instruction": "question", "input": "no"}]),
 }
 
@@ -30,7 +37,8 @@ KNOWN = {
 @pytest.fixture(scope="module")
 def file(tmp_path_factory):
     path = tmp_path_factory.mktemp("write").resolve() / "data.jsonl"
-    path.write_text("{}")
+    # A row of data, and a prompt with a place.
+    path.write_text('{"instruction": "{instruction}"}')
     return str(path)
 
 

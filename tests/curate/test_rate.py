@@ -5,7 +5,7 @@ from fractions import Fraction
 import pytest
 
 from datakit.curate import Answer, win_rate
-from datakit.curate.rate import _Z, score_interval, sign_test
+from datakit.intervals import _Z, score_interval, sign_test
 from tests.curate.sheets import NAMES, pairs
 
 

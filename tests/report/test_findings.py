@@ -1,3 +1,4 @@
+from datakit.report import card, render
 from datakit.report.about import About, percent
 from datakit.report.collect import collect
 from datakit.report.findings import LOOK, find, unmeasured
@@ -120,3 +121,30 @@ def test_shares_do_not_lie_at_the_ends():
     assert percent(1, 10_000) == "under 1 %"
     assert percent(9_999, 10_000) == "over 99 %"
     assert percent(10, 10) == "100 %"
+
+
+LIMITED = {
+    "name": "A Host's Terms",
+    "url": "https://example.org/terms",
+    "date": "2025-05-31",
+    "training": "limited",
+    "limit": "no rival <b>model</b>",
+    "duties": ["say `so`"],
+}
+
+
+def test_terms_that_limit_training_are_found_once_and_told_in_the_card(tmp_path):
+    teachers = [
+        {"step": step, "provider": "openai", "model": "m", "known_terms": [LIMITED]}
+        for step in ("generate.self_instruct", "score.judge")
+    ]
+    version = grown(tmp_path, teachers=teachers)
+    texts = [each.text for each in find(About(version), collect(version))]
+    told = [text for text in texts if "limited by its terms" in text]
+    assert told == [
+        "Training on what m wrote is limited by its terms (A Host's Terms): no rival <b>model</b>."
+    ]
+    page, text = render(version), card(version)
+    assert "<b>model" not in page and "<b>model" not in text
+    assert text.count("A Host's Terms, 2025-05-31: https://example.org/terms") == 1
+    assert "say \\`so\\`" in text

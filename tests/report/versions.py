@@ -177,7 +177,15 @@ def hostile(path: Path, copies: int = 1) -> Version:
         kept,
         dropped,
         funnel=funnel,
-        teachers=[dict.fromkeys(("step", "provider", "model", "license", "terms"), bad)],
+        teachers=[
+            dict.fromkeys(("step", "provider", "model", "license", "terms"), bad)
+            | {
+                "known_terms": [
+                    dict.fromkeys(("name", "url", "date", "limit"), bad)
+                    | {"training": "limited", "duties": [bad]}
+                ]
+            }
+        ],
         licenses={bad: 1, "MIT": 2},
         packages={bad: bad},
         recipe=bad * 3_000,

@@ -9,6 +9,18 @@ from datakit import registry
 from datakit.outcome import Drop, Rejected
 from datakit.record import Record
 from datakit.step import Resources, step
+from datakit.steps.generate.self_instruct import SelfInstruct
+
+# One request for whole records, none of them refused for its words.
+TRIPLES = {
+    "style": "alpaca", "examples": 5, "machine_examples": 2, "rules": False, "rouge": None,
+    "temperature": 0.9, "top_p": 0.95,
+}  # fmt: skip
+
+
+def triples(per_request: int = 4) -> SelfInstruct:
+    """A generator that the loopback server can answer."""
+    return SelfInstruct(**TRIPLES, per_request=per_request)
 
 
 def unlisted(name):

@@ -374,3 +374,49 @@ def test_a_step_that_dries_up_for_good_ends(tmp_path):
     growth, _, _ = grown(tmp_path, asked, tell=tell)
     assert growth.ended == "novelty"
     assert len(growth.made[0]) == 8
+
+
+@unlisted("test.draw")
+class Draws:
+    """Asks for one record after three that are drawn."""
+
+    async def make(self, seeds: Sequence[Record], llm: Any) -> list[Record]:
+        shown = llm.draw(seeds, 3)
+        (sample,) = await llm.complete(" ".join(each.output for each in shown), max_tokens=10)
+        return [Record.from_parents(shown, instruction="q", output=f"a {sample.text}")]
+
+
+def test_drawing_by_coverage_is_as_reproducible(tmp_path):
+    found = {}
+    for draw in ("uniform", "coverage"):
+        asked = pipeline([Draws(), Twins()], draw=draw, target=30)
+        runs = [
+            grown(tmp_path / draw / str(waits), asked, Provider(words=200, waits=waits), lanes)
+            for waits, lanes in ((0, 1), (30, 16))
+        ]
+        assert files(runs[0][1]) == files(runs[1][1])
+        assert runs[0][0].curve == runs[1][0].curve
+        found[draw] = files(runs[0][1])
+    assert found["uniform"] != found["coverage"]
+
+
+def test_the_curve_tells_of_every_round(tmp_path):
+    growth, flow, _ = grown(tmp_path, pipeline([Ask(), Twins()]))
+    assert len(growth.curve) == growth.rounds + 1
+    first, last = growth.curve[0], growth.curve[-1]
+    assert (first.requests, first.made, first.kept, first.pool) == (0, 0, 0, len(SEEDS))
+    assert (last.made, last.kept) == (len(growth.made[0]), flow.kept_made)
+    assert [p.kept for p in growth.curve] == sorted(p.kept for p in growth.curve)
+    assert last.pool == len(flow.kept)
+
+
+def test_it_ends_when_too_little_is_new(tmp_path):
+    """Of 400 words most are there after some hundred candidates, and ever fewer are new."""
+    ends = {}
+    for least in (0.0, 0.3, 0.6):
+        asked = pipeline([Ask(), Twins()], target=None, max_candidates=3000, min_novelty=least)
+        growth, flow, _ = grown(tmp_path / str(least), asked, Provider(words=400))
+        assert growth.ended == "novelty"
+        ends[least] = (len(growth.made[0]), flow.kept_made)
+    assert ends[0.6] < ends[0.3] < ends[0.0]
+    assert ends[0.6][1] / ends[0.6][0] > ends[0.0][1] / ends[0.0][0]

@@ -16,7 +16,7 @@ target: 4
 round_size: 2
 teacher: {{provider: anthropic, model: m, base_url: "{url}"{more}}}
 steps:
-  - generate.self_instruct: {{per_request: 2{knobs}}}
+  - generate.self_instruct: {{per_request: 2, rouge: null{knobs}}}
 """
 
 
@@ -33,14 +33,14 @@ def test_defaults_are_not_sent_and_what_was_set_is_a_mistake():
 
 def test_a_completion_is_not_asked_of_who_has_none():
     said, _ = unheeded(SelfInstruct(), [Request(prompt="x")], "anthropic", Anthropic.knobs)
-    assert said == ["form: anthropic answers chats alone; leave it out, or write chat"]
+    assert said == ["style: anthropic answers chats alone, and this one continues a text"]
 
 
 def written(folder, server, knobs="", more=""):
     rows = [f'{{"instruction": "Question {at}?", "input": "", "output": "a"}}' for at in range(6)]
     (folder / "seeds.jsonl").write_text("\n".join(rows))
     path = folder / "pipeline.yaml"
-    path.write_text(PIPELINE.format(url=server.url, knobs=knobs, more=more))
+    path.write_text(PIPELINE.format(url=server.url, knobs=knobs or ", style: alpaca", more=more))
     return path
 
 
@@ -58,8 +58,11 @@ def test_a_run_with_anthropic(tmp_path):
 @pytest.mark.parametrize(
     ("knobs", "says"),
     [
-        (", top_p: 0.3", "generate.self_instruct.top_p: anthropic has no such setting"),
-        (", form: completion", "generate.self_instruct.form: anthropic answers chats alone"),
+        (
+            ", style: alpaca, top_p: 0.3",
+            "generate.self_instruct.top_p: anthropic has no such setting",
+        ),
+        (", style: list", "generate.self_instruct.style: anthropic answers chats alone"),
     ],
 )
 def test_a_knob_that_is_not_heeded_stops_before_anything_is_sent(tmp_path, knobs, says):

@@ -12,10 +12,11 @@ from datakit.running.pipeline import Pipeline
 from datakit.running.plan import History, Plan, history_of, make_plan
 from datakit.step import FileRef
 from datakit.steps.filter.length import Length
-from datakit.steps.generate.self_instruct import SelfInstruct
+from datakit.steps.generate.distill import Distill
+from datakit.steps.generate.preference_pairs import PreferencePairs
 from datakit.steps.source.jsonl import JsonLines
 from tests.loopback import serve
-from tests.running.steps import Short, unlisted
+from tests.running.steps import Short, triples, unlisted
 
 SEEDS = [
     Record(f"Name thing {n}.", output="It is a boat, of course.", id=f"s{n}") for n in range(9)
@@ -30,7 +31,7 @@ def pipeline(*steps, **fields):
 
 
 def test_a_plan_is_a_range_of_whole_rounds():
-    plan = make_plan(pipeline(SelfInstruct(per_request=5), Short()), SEEDS)
+    plan = make_plan(pipeline(triples(5), Short()), SEEDS)
     low, high = plan.requests
     # 80 % kept of 5 in a request, or 10 %: 25 and 200 requests, in rounds of 10.
     assert (low, high) == (30, 200)
@@ -42,20 +43,27 @@ def test_a_plan_is_a_range_of_whole_rounds():
 
 def test_what_was_measured_makes_it_narrow():
     history = History(kept=0.5, per_request=4, output_tokens=100, seconds=2.0)
-    plan = make_plan(pipeline(SelfInstruct(per_request=5)), SEEDS, history)
+    plan = make_plan(pipeline(triples(5)), SEEDS, history)
     assert plan.requests == (50, 50)
     assert plan.seconds == (80, 120)
     assert plan.known
 
 
 def test_max_candidates_is_a_bound():
-    plan = make_plan(pipeline(SelfInstruct(per_request=5), max_candidates=60), SEEDS)
+    plan = make_plan(pipeline(triples(5), max_candidates=60), SEEDS)
     assert plan.requests == (20, 20)
 
 
 def test_two_makers_share_the_target_and_add_up():
-    one = make_plan(pipeline(SelfInstruct(), target=50), SEEDS)
-    two = make_plan(pipeline(SelfInstruct(), SelfInstruct(), target=100), SEEDS)
+    one = make_plan(pipeline(triples(4), target=50), SEEDS)
+    two = make_plan(
+        pipeline(
+            triples(4),
+            triples(4),
+            target=100,
+        ),
+        SEEDS,
+    )
     assert two.requests == (2 * one.requests[0], 2 * one.requests[1])
     assert two.usd[1] == 2 * one.usd[1]
 
@@ -108,7 +116,7 @@ def test_a_version_is_a_history_and_the_run_is_within_the_plan(tmp_path):
     with serve() as server:
         asked = Pipeline(
             "grown",
-            (SelfInstruct(per_request=3), Length(max_chars=90)),
+            (triples(3), Length(max_chars=90)),
             seeds=JsonLines(FileRef(str(tmp_path / "seeds.jsonl"))),
             target=30,
             round_size=4,
@@ -131,3 +139,17 @@ def test_a_version_is_a_history_and_the_run_is_within_the_plan(tmp_path):
     assert history.kept == (len(version) - len(SEEDS)) / made
     funnel = [{**row, "made": 0} for row in version.manifest["funnel"]]
     assert history_of(funnel, version.manifest) is None
+
+
+def test_a_step_of_several_requests_says_so():
+    plain, rated = (
+        make_plan(
+            Pipeline("p", (step,), source=JsonLines(path=FileRef("x")), teacher=TEACHER),
+            SEEDS[:4],
+            there=100,
+        )
+        for step in (Distill(), PreferencePairs())
+    )
+    assert plain.requests == (10, 100)
+    # Four answers, and each of four aspects.
+    assert rated.requests == (80, 800)

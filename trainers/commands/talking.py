@@ -103,8 +103,8 @@ class ServedTalker:
     """
 
     def __init__(self, ref: ModelRef, max_new_tokens: int, temperature: float, seed: int) -> None:
+        from datakit.llm.loop import Loop
         from datakit.llm.openai import OpenAI
-        from datakit.running.loop import Loop
         from trainers.evaluate.served import open_served
 
         served = open_served(ref)

@@ -16,8 +16,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 
+from datakit.numbers import final, number_in, plain, sole_number
 from trainers.evaluate import Items, TaskOptions
-from trainers.evaluate.numbers import final, number_in, plain, sole_number
 from trainers.evaluate.reading import read_chats
 from trainers.evaluate.subject import Subject
 from trainers.examples import Chat

@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 
 from datakit.errors import DatakitWarning, InputError, ProviderError, RequestError
+from datakit.llm.loop import Loop
 from datakit.llm.openai import OpenAI
 from datakit.llm.request import Request
-from datakit.running.loop import Loop
 from trainers.evaluate.progress import Count
 from trainers.evaluate.reaching import explained, listed, no_api
 from trainers.evaluate.subject import Scored, shown_model, silent

@@ -23,8 +23,8 @@ from datakit.errors import InputError
 from datakit.files import shown_path
 from datakit.record import Record
 from datakit.sqlite import GoldError, Match, Suite, Suites
+from datakit.sqlite.extract import extract_sql
 from trainers.evaluate import Items, TaskOptions
-from trainers.evaluate.extract import extract_sql
 from trainers.examples import Message, chats
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from datakit.errors import InputError
 from datakit.record import Record
 from datakit.running.growth import Progress
 from datakit.running.pipeline import Pipeline
-from trainers.lift.arms import Arm, bound, variants_of, worth_of
+from trainers.lift.arms import Arm, bound, by_lot, variants_of, worth_of
 from trainers.lift.budget import Budget
 from trainers.lift.carrying import carry_out, check
 from trainers.lift.draws import seed_of
@@ -272,7 +272,7 @@ def _worth(change: _Change, found: Lift | None, family: int) -> Worth:
     arm = change.arm
     worth = raw = None
     if arm is not None and found is not None:
-        worth = worth_of(found, arm.one, arm.other, family)
+        worth = (by_lot if arm.control else worth_of)(found, arm.one, arm.other, family)
         if not change.alone:
             raw = worth_of(found, found.baseline, f"without {change.step}", family)
     none = HELPLESS if change.alone else NEEDED

@@ -6,8 +6,10 @@ against taking as many away at random, others in each replicate.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from statistics import stdev
 
 from datakit.errors import InputError
 from trainers.lift.budget import Plan
@@ -18,7 +20,7 @@ from trainers.lift.result import Lift
 from trainers.lift.study import Study
 from trainers.lift.variants import Variant
 
-__all__ = ["Arm", "bound", "variants_of", "worth_of"]
+__all__ = ["Arm", "bound", "by_lot", "variants_of", "worth_of"]
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,27 @@ def bound(study: Study, arms: Iterable[Arm]) -> Study:
     return study.bound(plans)
 
 
-def worth_of(found: Lift, one: str, other: str, family: int) -> Difference:
+def by_lot(found: Lift, one: str, other: str, family: int) -> Difference:
+    """Returns how much better a fixed choice of records is than choices by lot.
+
+    The choice is the same in every replicate, so its own luck is no part of their spread. A single
+    choice by lot differs from the mean of K others by their spread times sqrt(1 + 1/K): the error
+    is no smaller, so that a choice by lot is told from others in 5 % of studies at most.
+
+    Args:
+        found: The study.
+        one: The variant with the fixed choice, or whose control has it.
+        other: What it is held against.
+        family: How many such differences are told together.
+    """
+    it = worth_of(found, one, other, family)
+    k = len(it.by_replicate)
+    if k < 2:
+        return it
+    return worth_of(found, one, other, family, least=stdev(it.by_replicate) * math.sqrt(1 + 1 / k))
+
+
+def worth_of(found: Lift, one: str, other: str, family: int, *, least: float = 0.0) -> Difference:
     """Returns how much better one variant is than another, as one of a family by Bonferroni.
 
     Args:
@@ -83,7 +105,9 @@ def worth_of(found: Lift, one: str, other: str, family: int) -> Difference:
         one: The variant whose worth is wanted.
         other: What it is held against.
         family: How many such differences are told together.
+        least: An error that is smaller counts as this.
     """
     confidence = 1 - (1 - found.comparison.confidence) / family
     tables = {name: table_of(found.trials, name, found.metric) for name in (other, one)}
-    return compared(tables, found.untrained, found.metric, confidence).difference(one, other)
+    it = compared(tables, found.untrained, found.metric, confidence, least=least)
+    return it.difference(one, other)

@@ -9,14 +9,22 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from trainers.lift.family import DRAWS, critical, p_value
 from trainers.lift.power import smallest_effect
-from trainers.lift.variance import Components, Floats, components, covariance, linear, worth
+from trainers.lift.variance import (
+    Components,
+    Floats,
+    clustered,
+    components,
+    covariance,
+    linear,
+    worth,
+)
 
 __all__ = ["ENOUGH", "Comparison", "Difference", "compare"]
 
@@ -77,7 +85,7 @@ class Comparison:
         freedom: Degrees of freedom of each error; 0 where there is no interval.
         confidence: Of the family: so probable is it that all intervals hold.
         replicates: K.
-        items: n.
+        items: n; clusters, if items were counted by them.
         lower_is_better: Of the metric.
     """
 
@@ -126,6 +134,8 @@ def compare(
     scores: Mapping[str, Sequence[Sequence[float]] | Floats],
     *,
     weights: Sequence[float] | Floats | None = None,
+    clusters: Sequence[Hashable] | None = None,
+    least: float = 0.0,
     confidence: float = 0.95,
     lower_is_better: bool = False,
     bounded: bool | None = None,
@@ -139,6 +149,9 @@ def compare(
     Args:
         scores: Of each variant a table of K replicates by n items, in the same order.
         weights: Of the items, where a score is a weighted mean (nats per token); None is plain.
+        clusters: Of each item, what its cluster is called: those of one count as one item together.
+            None takes items for independent.
+        least: An error that is smaller counts as this.
         confidence: Of all intervals together.
         lower_is_better: Of the metric.
         bounded: Whether scores are shares, from 0 to 1; None says so of right, wrong and half right
@@ -151,8 +164,12 @@ def compare(
     """
     names, tables = list(scores), _tables(scores)
     of_items = None if weights is None else _weights(weights, tables.shape[2])
-    flat = linear(tables, of_items)
     marks = bool(np.isin(tables, _MARKS).all()) if bounded is None else bounded
+    if clusters is not None:
+        tables, of_items = clustered(tables, of_items, clusters)
+        if tables.shape[2] < 2:
+            raise ValueError("all items are of one cluster")
+    flat = linear(tables, of_items)
     m, k, n = tables.shape
     freedom = _freedom(k, n, of_items)
     limit = critical(m, freedom, confidence, draws) if freedom else None
@@ -161,7 +178,7 @@ def compare(
         found = _difference(names[other], names[one], _less(flat[other], flat[one]))
         if limit is not None:
             change = _less(flat[other], flat[one])
-            found = _sure(found, change, marks, m, freedom, limit, confidence, draws)
+            found = _sure(found, change, marks, m, freedom, limit, confidence, draws, least)
         differences.append(found)
     best = _best(flat, marks, freedom, -1.0 if lower_is_better else 1.0, draws) if freedom else []
     means = (float(each) for each in flat.mean(axis=(1, 2)))
@@ -237,11 +254,16 @@ def _sure(
     limit: float,
     confidence: float,
     draws: int,
+    least: float,
 ) -> Difference:
     """Returns a difference with its error, interval and p."""
     k, n = change.shape
     parts = components(np.hstack([change, np.tile([1.0, -1.0], (k, 1))]) if marks else change)
     error = parts.error(k, n)
+    if error < least:
+        # It is for want of replicates that the error looks smaller.
+        parts = replace(parts, replicates=parts.replicates + k * (least**2 - error**2))
+        error = least
     t = abs(it.value) / error if error > 0 else (math.inf if it.value else 0.0)
     low, high = it.value - limit * error, it.value + limit * error
     return replace(

@@ -74,12 +74,14 @@ def guards(
     Returns:
         The worst first.
     """
+    count = len(items or ()) if tested is None else tested
+    replicates = max(map(len, plans.values()), default=0)
     found = [
         *_leaks(variants, items),
         *(() if items is None else _lineage(variants, items)),
         *_shared([each for each in variants if not each.control]),
         *of_plans(variants, plans, budget),
-        *_items(items, len(items or ()) if tested is None else tested, effect),
+        *_items(items, count, too_few_for(effect, count, replicates, len(variants))),
     ]
     return worst_first(found)
 
@@ -289,12 +291,10 @@ def _draws(variant: Variant, plans: Sequence[Plan]) -> Iterator[Guard]:
     yield Guard("draws", "note", text + more)
 
 
-def _items(
-    items: Sequence[Record] | None, tested: int, effect: float | None = None
-) -> Iterator[Guard]:
+def _items(items: Sequence[Record] | None, tested: int, floor: str) -> Iterator[Guard]:
     """Notes that items are few, or worth fewer than they are."""
     if 0 < tested < FEW:
         yield Guard("items", "warn", few(tested))
-    for text in (too_few_for(effect, tested), *worth_fewer(items or ())):
+    for text in (floor, *worth_fewer(items or ())):
         if text:
             yield Guard("items", "note", text)

@@ -9,9 +9,11 @@ from collections.abc import Iterator, Sequence
 from datakit.amounts import counted
 from datakit.families import families
 from datakit.record import Record
+from trainers.lift.power import smallest_effect
+from trainers.lift.variance import Components
 from trainers.lift.variants import question
 
-__all__ = ["FEW", "few", "too_few_for", "worth_fewer"]
+__all__ = ["FEW", "families_of", "few", "too_few_for", "worth_fewer"]
 
 # Below this, a reader is warned.
 FEW = 30
@@ -26,12 +28,39 @@ def few(tested: int) -> str:
     return f"{one} Only a large lift can be seen."
 
 
-def too_few_for(effect: float | None, tested: int) -> str:
-    """Says that an effect is less than one item, if it is; else nothing."""
-    if effect is None or effect * tested >= 1:
+def too_few_for(effect: float | None, tested: int, replicates: int, variants: int) -> str:
+    """Says that an effect is below what shares on so few items can show, if it is; else nothing.
+
+    Two items more count towards the error of a share (`trainers.lift.estimate`), so there is a
+    floor whatever the scores are.
+
+    Args:
+        effect: The smallest difference of interest; None is any.
+        tested: Number of items.
+        replicates: Declared.
+        variants: How many are compared, each pair of them.
+    """
+    if effect is None or tested < 2 or replicates < 2:
         return ""
-    text = f"--detect {effect:g}: if the score is a share, this is less than one of "
-    return f"{text}{counted(tested, 'test item')}: take more items then."
+    parts = Components(0.0, 2 / (tested + 1), 0.0)
+    floor = smallest_effect(parts, replicates, tested, variants=variants)
+    if effect >= floor:
+        return ""
+    text = f"--detect {effect:g}: if the score is a share, {replicates} replicates on "
+    text += f"{counted(tested, 'test item')} find {100 * floor:.1f} points or more, however alike "
+    return f"{text}all scores are: take more items then."
+
+
+def families_of(items: Sequence[Record]) -> tuple[int, ...]:
+    """Returns of each item which family it is of; empty where none is of another one's.
+
+    A family is what has an ancestor in common, or differs by numbers and quoted words alone.
+    """
+    found = families(items, key=_wording)
+    if len(found) == len(items):
+        return ()
+    home = {id(each): at for at, family in enumerate(found) for each in family}
+    return tuple(home[id(each)] for each in items)
 
 
 def worth_fewer(items: Sequence[Record]) -> Iterator[str]:
@@ -41,7 +70,7 @@ def worth_fewer(items: Sequence[Record]) -> Iterator[str]:
     if again:
         text = f"{again:,} of {total} ask what another one asks: intervals "
         yield f"{text}take them for new ones and are too narrow."
-    alike = len(families(items, key=_wording))
+    alike = len(set(families_of(items))) or len(items)
     if alike < len(items) - again:
         text = f"{total} are of {alike:,} {'family' if alike == 1 else 'families'}: those of one "
         text += "have an ancestor in common, or differ by numbers and quoted words alone. "

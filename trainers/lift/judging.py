@@ -73,6 +73,7 @@ def judge(
         guards=study.guards,
         smallest=max((each for each in seen if each is not None), default=None),
         need=_need(comparison, study.baseline, effect, unit, level(look.number + 1, look.declared)),
+        by_family=_by_family(study, tables, untrained, metric, comparison),
         looks=look.sentence,
         verdicts=tuple(study.no_verdict() or told),
     )
@@ -97,7 +98,15 @@ def metric_of(study: Study, untrained: Items) -> str:
     return metric
 
 
-def compared(tables: Mapping[str, Any], items: Items, metric: str, confidence: float) -> Comparison:
+def compared(
+    tables: Mapping[str, Any],
+    items: Items,
+    metric: str,
+    confidence: float,
+    *,
+    clusters: Sequence[int] | None = None,
+    least: float = 0.0,
+) -> Comparison:
     """Compares tables of scores, as their metric asks for.
 
     Args:
@@ -105,13 +114,39 @@ def compared(tables: Mapping[str, Any], items: Items, metric: str, confidence: f
         items: Those of any trial, for their weights.
         metric: Its name.
         confidence: Of all intervals together.
+        clusters: Of each item, what it is counted together with.
+        least: An error that is smaller counts as this.
     """
     return compare(
         tables,
         weights=items.weights.get(metric),
+        clusters=clusters,
+        least=least,
         confidence=confidence,
         lower_is_better=metric in LOWER,
         bounded=is_bounded(metric, tables.values()),
+    )
+
+
+def _by_family(
+    study: Study, tables: Mapping[str, Any], items: Items, metric: str, found: Comparison
+) -> str:
+    """Says what the differences are if items of one family are no more than one item."""
+    count = len(set(study.families))
+    if count < 2 or not found.enough:
+        return ""
+    it = compared(tables, items, metric, found.confidence, clusters=study.families)
+    unit = unit_of(metric, tables.values())
+    rows = [
+        f"{name} is {unit.signed(each.value)} {unit.ends(each)}".rstrip()
+        for name in study.names
+        if name != study.baseline
+        for each in [it.difference(name, study.baseline)]
+    ]
+    return (
+        f"With the {count:,} families of test items as one item each, and {study.baseline} as the "
+        f"baseline, {', '.join(rows)}, in {unit.name}. Where that says less than the verdict, "
+        "believe the verdict for these items only."
     )
 
 

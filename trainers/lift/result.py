@@ -67,6 +67,8 @@ class Lift:
         smallest: The smallest true difference over the baseline that a study of this size would
             find four times in five; None with one replicate.
         looks: What looking again means for the intervals, in a sentence; empty for one look.
+        by_family: What the differences over the baseline are with each family of items as one item,
+            in a sentence; empty where there are none.
         need: What it takes to find the effect that was asked for, in a sentence; empty if none was.
         verdicts: In words.
     """
@@ -83,6 +85,7 @@ class Lift:
     guards: tuple[Guard, ...]
     smallest: float | None
     need: str = ""
+    by_family: str = ""
     looks: str = ""
     verdicts: tuple[str, ...] = field(default=())
 
@@ -121,6 +124,7 @@ class Lift:
         said = [each for each in (self.looks, self.need) if each]
         if self.stopped or not self.comparison.enough:
             return said
+        said += [self.by_family] if self.by_family else []
         lost = [name for name, each in self.forgotten.items() if each.low and each.low > 0]
         if lost:
             most = max(self.forgotten[name].value for name in lost)

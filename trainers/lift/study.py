@@ -17,6 +17,7 @@ from trainers.lift.bench import Work
 from trainers.lift.budget import Budget, Plan, plan, sentence
 from trainers.lift.draws import places, seed_of
 from trainers.lift.guards import OF_PLANS, Guard, guards, of_plans, worst_first
+from trainers.lift.items import families_of
 from trainers.lift.kept import trial_key
 from trainers.lift.looking import Look
 from trainers.lift.reading import Rows, items_of, rows_of
@@ -47,6 +48,7 @@ class Study:
         replicates: Declared.
         seed: Of the draws.
         guards: What was looked at.
+        families: Of each item, which family it is of; empty where each is one of its own.
         metric: The one that verdicts are about; None takes the task's first.
         device: `cpu` or `cuda`.
         fingerprint: Of the model's weights.
@@ -66,6 +68,7 @@ class Study:
     replicates: int
     seed: int
     guards: tuple[Guard, ...]
+    families: tuple[int, ...]
     metric: str | None
     device: str
     fingerprint: str
@@ -211,6 +214,8 @@ def declare(variants: Sequence[Variant], terms: Terms, budget: Budget, *, baseli
     where = {name: places(each.variant.records, terms.seed) for name, each in rows.items()}
     lengths = {name: each.lengths for name, each in rows.items()}
     plans = plan(budget, lengths, where, terms.seeds, baseline=baseline)
+    items = items_of(terms.task, terms.options)
+    of_items = families_of(items or ())
     return Study(
         variants=rows,
         baseline=baseline,
@@ -225,12 +230,13 @@ def declare(variants: Sequence[Variant], terms: Terms, budget: Budget, *, baseli
         seed=terms.seed,
         guards=guards(
             [each.variant for each in rows.values()],
-            items_of(terms.task, terms.options),
+            items,
             plans,
             budget,
             tested=len(first),
             effect=terms.effect,
         ),
+        families=of_items if len(of_items) == len(first) else (),
         metric=terms.metric,
         device=place,
         fingerprint=models.fingerprint(base.ref),

@@ -16,7 +16,7 @@ from datakit.ablation import open_ablation, size_matched
 from datakit.errors import InputError, did_you_mean
 from datakit.running.pipeline import Pipeline
 from datakit.steps.filter.where import number_of
-from trainers.lift.arms import Arm, bound, variants_of, worth_of
+from trainers.lift.arms import Arm, bound, by_lot, variants_of, worth_of
 from trainers.lift.budget import Budget
 from trainers.lift.carrying import carry_out
 from trainers.lift.draws import seed_of
@@ -145,7 +145,7 @@ def sweep(
             share,
             at,
             len(arm.drawn[0]),
-            worth_of(found, arm.one, arm.other, len(arms)),
+            by_lot(found, arm.one, arm.other, len(arms)),
             worth_of(found, arm.one, whole.name, len(arms)),
         )
         for (share, at), arm in arms.items()

@@ -10,12 +10,13 @@ effects without repetition; Searle, Casella and McCulloch, Variance Components, 
 from __future__ import annotations
 
 import math
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Components", "Floats", "components", "covariance", "linear", "worth"]
+__all__ = ["Components", "Floats", "clustered", "components", "covariance", "linear", "worth"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -47,6 +48,33 @@ class Components:
 def worth(weights: Floats) -> float:
     """Returns how many items of equal weight these are worth (Kish): 1 if one has all of it."""
     return float(weights.sum() ** 2 / np.square(weights).sum())
+
+
+def clustered(
+    scores: Floats, weights: Floats | None, clusters: Sequence[Hashable]
+) -> tuple[Floats, Floats]:
+    """Makes one item of all that are of one cluster: their mean, with their weight together.
+
+    Items of one cluster are not drawn one by one (Cameron and Miller 2015, A Practitioner's Guide
+    to Cluster-Robust Inference).
+
+    Args:
+        scores: Of shape (..., K, n).
+        weights: Of shape (n,); None is 1 each.
+        clusters: Of each item, what its cluster is called.
+
+    Returns:
+        Scores of shape (..., K, clusters), and weights of shape (clusters,).
+    """
+    places: dict[Hashable, int] = {}
+    at = np.array([places.setdefault(each, len(places)) for each in clusters])
+    own = np.ones(scores.shape[-1]) if weights is None else weights
+    member = np.zeros((len(at), len(places)))
+    member[np.arange(len(at)), at] = own
+    total: Floats = member.sum(axis=0)
+    # A cluster without weight has no mean, and needs none.
+    means: Floats = scores @ (member / np.where(total > 0, total, 1.0))
+    return means, total
 
 
 def linear(scores: Floats, weights: Floats | None) -> Floats:

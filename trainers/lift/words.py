@@ -97,13 +97,15 @@ def held_against(it: Difference, unit: Unit, rival: str, *, lower_is_better: boo
     """
     if not it.clear:
         change = f"({unit.signed(it.value)} {unit.ends(it)})"
-        return f"cannot be told from {rival} {change}{_sees(it, unit)}"
+        return f"cannot be told from {rival} {change}{_ruled_out(it, unit)}"
     word = "better" if (it.value < 0) == lower_is_better else "worse"
     return f"{word} than {rival} by {unit.amount(it.value)} {unit.span(it)}"
 
 
-def _sees(it: Difference, unit: Unit) -> str:
-    return "" if it.sees is None else f"; this size sees about {unit.amount(it.sees)}"
+def _ruled_out(it: Difference, unit: Unit) -> str:
+    if it.low is None or it.high is None:
+        return ""
+    return f"; a difference over {unit.amount(max(abs(it.low), abs(it.high)))} is ruled out"
 
 
 def verdicts(it: Comparison, baseline: str, unit: Unit) -> list[str]:
@@ -143,8 +145,8 @@ def _between(it: Comparison, one: str, other: str, unit: Unit) -> str:
         verb = "beats" if _better(it, one, other) else "loses to"
         return f"{one} {verb} {other} by {unit.amount(found.value)} {unit.span(found)}."
     return (
-        f"{one} and {other} cannot be told apart "
-        f"({unit.signed(found.value)} {unit.ends(found)}){_sees(found, unit)}."
+        f"{one} and {other} cannot be told apart at this size "
+        f"({unit.signed(found.value)} {unit.ends(found)}){_ruled_out(found, unit)}."
     )
 
 

@@ -26,10 +26,10 @@ _COMPARE: dict[type[ast.cmpop], Callable[[Any, Any], bool]] = {
     ast.In: lambda a, b: a in b,
     ast.NotIn: lambda a, b: a not in b,
 }
-_CONTEXT = (ast.Load, ast.And, ast.Or, ast.Not, ast.USub)
+_CONTEXT = (ast.Load, ast.And, ast.Or, ast.Not, ast.USub, ast.Mult)
 _FIELDS = ("instruction", "input", "output")
 _ALLOWED = (
-    'comparisons, "and", "or", "not", "in", numbers, texts in quotes, lists, names and len(...)'
+    'comparisons, "and", "or", "not", "in", "*", numbers, texts in quotes, lists, names, len(...)'
 )
 _MAX_CHARS = 1_000
 
@@ -42,8 +42,8 @@ class Where:
     record that lacks it is dropped with the reason `no_score`.
 
     Args:
-        expression: Comparisons, `and`, `or`, `not`, `in`, numbers, texts in quotes, lists, names
-            and `len(...)`.
+        expression: Comparisons, `and`, `or`, `not`, `in`, numbers and their products, texts in
+            quotes, lists, names and `len(...)`.
     """
 
     expression: str
@@ -115,6 +115,8 @@ def _allow(node: ast.AST, text: str) -> None:
             return
         case ast.UnaryOp(op=ast.Not()):
             return
+        case ast.BinOp(op=ast.Mult()):
+            return
         case ast.BoolOp() | ast.Compare() | ast.Name() | ast.List() | ast.Tuple():
             return
         case _ if isinstance(node, (*_CONTEXT, *_COMPARE)):
@@ -138,6 +140,8 @@ def _value(node: ast.expr, record: Record, seen: dict[str, Any]) -> Any:  # noqa
             return not of(node.operand)
         case ast.UnaryOp():
             return -of(node.operand)
+        case ast.BinOp():
+            return _product(of(node.left), of(node.right))
         case ast.BoolOp(op=ast.And()):
             return all(of(part) for part in node.values)
         case ast.BoolOp():
@@ -149,6 +153,16 @@ def _value(node: ast.expr, record: Record, seen: dict[str, Any]) -> Any:  # noqa
         case ast.Compare():
             return _compared(node, of)
     raise AssertionError(node)
+
+
+def _product(left: object, right: object) -> float:
+    # A text times a number would be a longer text, of any length.
+    if not isinstance(left, int | float) or not isinstance(right, int | float):
+        raise TypeError("only numbers can be multiplied")
+    try:
+        return left * right
+    except OverflowError:
+        raise TypeError("the product is too large") from None
 
 
 def _compared(node: ast.Compare, of: Callable[[ast.expr], Any]) -> bool:

@@ -26,6 +26,8 @@ RECORD = Record(
         ("-1 < ifd", True),
         ("judge == 4 and ifd != 1", True),
         ("ifd > 1 or judge > 3", True),
+        ("judge * ifd >= 2", True),
+        ("2 * judge * ifd < 4", False),
         ("not ok", False),
         ("ok", True),
         ("lang in ['en', 'de']", True),
@@ -53,7 +55,17 @@ def test_a_record_without_the_score():
     assert drop == Drop("no_score", expression="reward > 1", missing="reward")
 
 
-@pytest.mark.parametrize("expression", ["lang < 1", "len(ifd) > 1", "1 in ifd", "source > 1"])
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "lang < 1",
+        "len(ifd) > 1",
+        "1 in ifd",
+        "source > 1",
+        "lang * 3 > 1",
+        f"{'9' * 400} * ifd > 1",
+    ],
+)
 def test_values_that_do_not_compare(expression):
     assert Where(expression).check(RECORD).reason == "not_comparable"
 

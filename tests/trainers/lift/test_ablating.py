@@ -1,6 +1,8 @@
 """What the steps of a finished run were worth, on a tiny model."""
 
 import json
+import math
+from statistics import stdev
 
 import pytest
 
@@ -9,8 +11,8 @@ from datakit.errors import InputError
 from datakit.steps.dedup.exact import Exact
 from datakit.steps.filter.length import Length
 from datakit.steps.filter.where import Where
-from datakit.steps.generate.self_instruct import SelfInstruct
 from tests.ablation.runs import Chars, finished
+from tests.running.steps import triples
 from tests.trainers.lift.test_lifting import ends
 from tests.trainers.lift.tiny import SETTINGS
 from trainers.lift.ablating import ablate
@@ -18,7 +20,13 @@ from trainers.lift.kept import Kept
 from trainers.lift.page.ablated import render
 from trainers.lift.worth import HELPLESS
 
-STEPS = (SelfInstruct(per_request=3), Chars(), Length(min_chars=1), Exact(), Where("chars < 90"))
+STEPS = (
+    triples(3),
+    Chars(),
+    Length(min_chars=1),
+    Exact(),
+    Where("chars < 90"),
+)
 NAMES = ("generate.self_instruct", "test.chars", "filter.length", "dedup.exact", "filter.where")
 
 
@@ -69,6 +77,10 @@ def test_a_step_that_drops_is_held_against_as_many_dropped_at_random(found):
     assert worth.worth.over == "random instead of filter.where"
     assert worth.raw.over == "without filter.where"
     assert worth.verdict.startswith(("Paid", "Hurt", "Open"))
+    # The step's own choice is one of many that lots might have made.
+    luck = stdev(worth.worth.by_replicate) * math.sqrt(1 + 1 / 5)
+    assert worth.worth.error >= luck * (1 - 1e-9)
+    assert worth.worth.error == pytest.approx(worth.worth.components.error(5, 6))
 
 
 def test_a_generator_is_held_against_a_part_of_the_whole(found):
@@ -100,7 +112,7 @@ def test_an_unknown_step_is_named(run, tmp_path, tiny_model_dir):
 
 
 def test_a_step_alone_is_held_against_as_many_dropped_at_random(tmp_path, tiny_model_dir):
-    asked, _ = finished(tmp_path, SelfInstruct(per_request=3), Length(max_chars=89), target=20)
+    asked, _ = finished(tmp_path, triples(3), Length(max_chars=89), target=20)
     both = measured((asked, tmp_path), tmp_path, tiny_model_dir, alone=True, seeds=1)
     # Of a generator alone, all that is left is what it made: there is nothing to measure.
     assert [each.name for each in both.steps] == [

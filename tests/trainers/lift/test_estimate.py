@@ -15,6 +15,7 @@ from tests.benchmarks.coverage import (
     tables,
     weighted,
 )
+from tests.benchmarks.luck import by_lot, in_families
 from trainers.lift.estimate import compare
 from trainers.stats import t_quantile
 
@@ -148,6 +149,50 @@ def test_weights_are_those_of_a_ratio():
     one = compare({"a": a, "b": b}, weights=[1, 2, 1]).differences[0]
     assert one.value == pytest.approx(2.75 + 2)
     assert one.by_replicate == pytest.approx([2.75, 3.75, 4.75, 5.75, 6.75])
+
+
+def test_items_of_one_cluster_are_one_item():
+    scores = some(variants="abc", n=20)
+    twice = {name: np.repeat(each, 3, axis=1) for name, each in scores.items()}
+    names = [f"family {at // 3}" for at in range(60)]
+    plain, one = compare(scores), compare(twice, clusters=names)
+    assert (one.items, one.freedom) == (20, plain.freedom)
+    for a, b in zip(plain.differences, one.differences, strict=True):
+        assert (a.value, a.low, a.high, a.p) == pytest.approx((b.value, b.low, b.high, b.p))
+    alike = compare(twice).differences[0]
+    assert alike.high - alike.low < one.differences[0].high - one.differences[0].low
+    with pytest.raises(ValueError, match="of one cluster"):
+        compare(scores, clusters=[0] * 20)
+
+
+def test_a_cluster_counts_by_the_weight_of_its_items():
+    a, b = np.zeros((2, 3)), np.array([[1.0, 4.0, 5.0], [1.0, 4.0, 7.0]])
+    it = compare({"a": a, "b": b}, weights=[3, 1, 4], clusters=["x", "x", "y"]).differences[0]
+    assert it.value == pytest.approx((3 + 4 + 24) / 8)
+    assert it.by_replicate == pytest.approx([27 / 8, 35 / 8])
+    of_none = compare({"a": a, "b": b}, weights=[0, 0, 4], clusters=["x", "x", "y"])
+    assert of_none.differences[0].low is None
+
+
+def test_families_as_items_hold_where_items_do_not():
+    plain, counted = in_families(0.5, MEASURED, 10, 300, 20, 400)
+    assert plain < 0.95 - off(400) < counted
+
+
+def test_an_error_is_at_least_what_is_asked():
+    scores = some()
+    plain, wide = compare(scores).differences[0], compare(scores, least=0.5).differences[0]
+    assert (wide.value, wide.error) == (plain.value, 0.5)
+    assert wide.components.error(5, 40) == pytest.approx(0.5)
+    assert wide.sees / plain.sees == pytest.approx(0.5 / plain.error)
+    assert compare(scores, least=plain.error / 2).differences[0] == plain
+
+
+@pytest.mark.parametrize(("k", "n"), [(5, 300), (10, 300)])
+def test_a_choice_by_lot_is_not_told_from_others(k, n):
+    plain, allowed = by_lot(0.016, MEASURED, k, n, 400)
+    assert plain > 0.15
+    assert allowed < 0.05 + off(400)
 
 
 def test_weights_that_are_equal_change_nothing():

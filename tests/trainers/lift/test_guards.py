@@ -1,10 +1,12 @@
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from datakit.record import Record
 from trainers.lift.budget import Budget, Plan, plan
 from trainers.lift.draws import places
+from trainers.lift.estimate import compare
 from trainers.lift.guards import Guard, guards, of_plans
 from trainers.lift.variants import Variant
 
@@ -257,10 +259,18 @@ def test_items_that_ask_the_same():
     ]
 
 
-def test_an_effect_below_one_item_is_told():
-    (said, *_) = [text for level, text in told(looked(made("a"), effect=0.02), "items")]
-    assert said.startswith("--detect 0.02: if the score is a share, this is less than one of 40")
-    assert not told(looked(made("a"), effect=0.03), "items")
+def test_an_effect_below_what_shares_can_show_is_told():
+    both = made("a"), made("b")
+    ((level, said),) = told(looked(*both, effect=0.12), "items")
+    assert level == "note"
+    assert said.startswith("--detect 0.12: if the score is a share, 5 replicates on 40 test items")
+    assert "find 13.1 points or more" in said
+    # As a study finds whose variants are alike in all they say.
+    same = np.ones((5, 40))
+    assert compare({"a": same, "b": same}).differences[0].sees == pytest.approx(0.131, abs=5e-4)
+    assert not told(looked(*both, effect=0.14), "items")
+    three = (*both, made("c"))
+    assert "points or more" in told(looked(*three, effect=0.14), "items")[0][1]
 
 
 def test_a_control_that_is_drawn_anew_is_no_twin():

@@ -52,6 +52,21 @@ def test_the_better_variant_is_found(tiny_model_dir, tmp_path, held_out):
     assert set(rows[0]) == {"variant", "replicate", "item", "metric", "score", "weight"}
 
 
+def test_items_of_one_family_are_counted_as_one_too(tiny_model_dir, tmp_path, held_out):
+    numbered = [
+        {"instruction": f"How many {word} are there by {at}?", "output": f"{at} {word}. Yes."}
+        for word in ("trams", "carts", "skiffs")
+        for at in range(3)
+    ]
+    held_out.write_text("".join(json.dumps(each) + "\n" for each in numbered), "utf-8")
+    found = study(tmp_path, held_out, model=tiny_model_dir)
+    (said,) = [each for each in found.notes() if "families" in each]
+    assert said.startswith("With the 3 families of test items as one item each, and bad as the ")
+    assert "good is -" in said
+    few = study(tmp_path, held_out, model=tiny_model_dir, seeds=4)
+    assert not few.by_family
+
+
 def test_a_variant_against_itself_is_not_told_apart(tiny_model_dir, tmp_path, held_out):
     twin = Variant("twin", BAD.records)
     found = study(tmp_path, held_out, [twin], model=tiny_model_dir)

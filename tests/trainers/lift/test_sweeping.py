@@ -7,15 +7,15 @@ import pytest
 
 from datakit.errors import InputError
 from datakit.steps.filter.where import Where
-from datakit.steps.generate.self_instruct import SelfInstruct
 from tests.ablation.runs import Chars, finished
+from tests.running.steps import triples
 from tests.trainers.lift.test_lifting import ends
 from tests.trainers.lift.tiny import SETTINGS
 from trainers.lift.kept import Kept
 from trainers.lift.page.swept import render
 from trainers.lift.sweeping import sweep
 
-STEPS = (SelfInstruct(per_request=3), Chars(), Where("chars < 90"))
+STEPS = (triples(3), Chars(), Where("chars < 90"))
 
 
 @pytest.fixture(scope="module")

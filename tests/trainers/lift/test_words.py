@@ -40,10 +40,13 @@ def test_the_better_one_is_named_first_whichever_way_the_metric_goes():
     assert " nats per token (" in low[0]
 
 
-def test_what_cannot_be_told_apart_is_said_with_what_could_be():
-    (said,) = verdicts(study({"a": 0.0, "b": 0.0}), "a", POINTS)
-    assert "cannot be told apart" in said
-    assert said.endswith("this size sees about 0.5 points.")
+def test_what_cannot_be_told_apart_is_said_with_what_is_ruled_out():
+    found = study({"a": 0.0, "b": 0.0})
+    (said,) = verdicts(found, "a", POINTS)
+    assert "cannot be told apart at this size (" in said
+    it = found.difference("b", "a")
+    widest = 100 * max(abs(it.low), abs(it.high))
+    assert said.endswith(f"; a difference over {widest:.1f} points is ruled out.")
 
 
 def test_of_several_the_best_two_come_first_and_each_is_held_to_the_baseline():

@@ -2,7 +2,7 @@
 
 import pytest
 
-from trainers.evaluate.extract import extract_sql
+from datakit.sqlite.extract import extract_sql
 
 QUERY = "SELECT a FROM t WHERE b = 1"
 

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from datakit.running.loop import Loop
+from datakit.llm.loop import Loop
 
 
 async def _answer():

@@ -4,7 +4,7 @@ from fractions import Fraction
 
 import pytest
 
-from trainers.evaluate.numbers import final, number_in, plain, sole_number
+from datakit.numbers import final, number_in, plain, sole_number
 
 
 @pytest.mark.parametrize(

@@ -40,6 +40,11 @@ class Loop:
         except asyncio.CancelledError:
             raise KeyboardInterrupt from None
 
+    def start(self, coroutine: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """Starts a coroutine, which goes on whenever another is run; it ends with this loop."""
+        self._loop = self._runner.get_loop()
+        return self._loop.create_task(coroutine)
+
     def work(self, call: Callable[[], T]) -> T:
         """Calls a function that uses `run`, in a thread if an event loop runs in this one."""
         if not _is_running():

@@ -1,0 +1,87 @@
+"""Anthropic's Message Batches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from datakit.errors import BusyError, DatakitError, RequestError
+from datakit.llm.batches import Answers
+from datakit.llm.request import Request, Response
+from datakit.llm.sdk import asking
+
+if TYPE_CHECKING:
+    from anthropic import AsyncAnthropic
+
+    from datakit.llm.anthropic import Anthropic
+
+__all__ = ["AnthropicBatches"]
+
+# Faults of the request itself; all others may not come again.
+_REFUSED = {"invalid_request_error", "request_too_large", "not_found_error"}
+
+
+class AnthropicBatches:
+    """Batches of one model; see `datakit.llm.batches.BatchApi`.
+
+    Args:
+        model: Writes and reads its requests.
+        opened: Returns the SDK's client.
+        server: As it is shown.
+        key: Never shown.
+    """
+
+    def __init__(
+        self, model: Anthropic, opened: Callable[[], AsyncAnthropic], server: str, key: str
+    ) -> None:
+        self._model, self._opened, self._server, self._key = model, opened, server, key
+
+    def line(self, key: str, request: Request) -> dict[str, Any]:
+        """Returns a request as an element of the API's list."""
+        return {"custom_id": key, "params": self._model.body(request)}
+
+    def read(self, row: Mapping[str, Any]) -> tuple[str, Response | DatakitError]:
+        """Reads a line of a result file: the request's key, and its answer or why there is none.
+
+        Raises:
+            ValueError: If it is no such line.
+        """
+        key, result = row.get("custom_id"), row.get("result")
+        if not isinstance(key, str) or not isinstance(result, dict):
+            raise ValueError("has no custom_id and result")
+        kind = result.get("type")
+        if kind == "succeeded":
+            try:
+                return key, self._model.read(result.get("message"))
+            except (AttributeError, TypeError, ValueError) as error:
+                said = f"is no message ({str(error).splitlines()[0]})"
+                return key, RequestError(said, reason="no_answer")
+        if kind == "errored":
+            told = (result.get("error") or {}).get("error") or {}
+            said = str(told.get("message") or "no reason")
+            refused = told.get("type") in _REFUSED
+            return key, RequestError(said) if refused else BusyError(said)
+        return key, BusyError(f"the request was {kind}")
+
+    async def submit(self, requests: Mapping[str, Request], token: str) -> str:
+        """Submits requests; returns the batch's id."""
+        import anthropic
+
+        listed: Any = [self.line(key, each) for key, each in requests.items()]
+        with asking(anthropic, "Anthropic", self._server, self._key):
+            return (await self._opened().messages.batches.create(requests=listed)).id
+
+    async def find(self, token: str) -> str | None:
+        """Returns None: this API has no place for a token."""
+        return None
+
+    async def collect(self, id: str) -> Answers | None:
+        """Returns the answers of a batch; None while it is under way."""
+        import anthropic
+
+        with asking(anthropic, "Anthropic", self._server, self._key):
+            api = self._opened().messages.batches
+            if (await api.retrieve(id)).processing_status != "ended":
+                return None
+            rows = [each.to_dict(mode="json") async for each in await api.results(id)]
+        return dict(map(self.read, rows))

@@ -1,0 +1,1 @@
+"""Requests a second, and CPU time of a request, of datakit and of its peers."""
