@@ -204,7 +204,7 @@ def lines(
 
 def _line(line: Line, scale: float, top: int) -> Markup:
     spots = (f"{_LEFT + x * scale:.1f},{_y(y, top)}" for x, y in line.points)
-    kind = "curve dashed" if line.dashed else "curve"
+    kind = "drawn dashed" if line.dashed else "drawn"
     return el("polyline", points=" ".join(spots), class_=kind)
 
 
