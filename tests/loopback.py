@@ -19,15 +19,17 @@ import json
 import os
 import random
 import re
+import select
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -41,6 +43,10 @@ _TEXT = (
 _WORDS = _TEXT.split()
 _STATUS = {"bad_request": 400, "unauthorized": 401, "not_found": 404, "too_large": 413}
 _STATUS |= {"unprocessable": 422, "rate_limit": 429, "server_error": 500, "overloaded": 529}
+_STATUS["rate_limit_bare"] = 429
+# What never becomes an answer.
+_BROKEN = {"dropped", "reset", "hang", "half", "drip"}
+_DRIP = 0.05
 
 
 @dataclasses.dataclass
@@ -51,7 +57,9 @@ class Fault:
         kind: `rate_limit`, `server_error`, `bad_request`, `unauthorized`, `not_found`,
             `too_large`, `unprocessable`, `overloaded`, `refusal`, `length`, `content_filter`,
             `malformed` (an answer that is no JSON), `garbage` (a body that is no JSON),
-            `no_choices`, `null_choices` or `dropped`.
+            `no_choices`, `null_choices`, `rate_limit_bare` (without Retry-After), `dropped` (the
+            connection is closed), `reset` (it is broken off), `hang` (nothing comes), `half` (of
+            the body, then the end) or `drip` (of the body, a byte now and then).
         share: Share of the requests that it hits.
         times: How often it hits one request; None is always.
         message: What the error says; `{key}` is the API key that was sent.
@@ -93,7 +101,7 @@ class Server:
         self._at = url.removeprefix("http://")
 
     def answered(self) -> list[dict[str, Any]]:
-        """Returns what was answered so far: `body` (its hash), `status`, `path`, `sent`."""
+        """Returns what was answered so far: `body` (hash), `status`, `path`, `sent`, `fault`."""
         raw = self.log.read_bytes() if self.log.exists() else b""
         # The last line may be half written.
         return [json.loads(line) for line in raw.split(b"\n")[:-1]]
@@ -144,17 +152,16 @@ class _Handler(BaseHTTPRequestHandler):
         time.sleep(random.random() * plan.jitter)
         fault = self.server.fault(name.hexdigest(), chance.random())
         kind = fault.kind if fault else ""
-        if kind == "dropped":
-            self.server.note(name.hexdigest(), 0, self.path, body)
-            self.close_connection = True
-            self.connection.shutdown(socket.SHUT_RDWR)
+        status = 0 if kind in _BROKEN else _STATUS.get(kind, 200)
+        self.server.note(name.hexdigest(), status, self.path, body, kind)
+        if kind in _BROKEN:
+            self._break(kind, json.dumps(answer(self.path, body, chance, reply=plan.reply)))
             return
-        status = _STATUS.get(kind, 200)
-        self.server.note(name.hexdigest(), status, self.path, body)
         if fault and status != 200:
             key = self.headers.get("Authorization", "").removeprefix("Bearer ")
             key = key or self.headers.get("x-api-key", "")
-            self._fail(status, fault.message.replace("{key}", key))
+            after = _RETRY_AFTER if kind == "rate_limit" else {}
+            self._fail(status, fault.message.replace("{key}", key), after)
         elif kind == "garbage":
             self._send(200, b'{"id": "chatcmpl-1", "choi')
         else:
@@ -163,19 +170,42 @@ class _Handler(BaseHTTPRequestHandler):
                 del made["usage"]
             self._send(200, json.dumps(made).encode())
 
-    def _fail(self, status: int, message: str) -> None:
+    def _break(self, kind: str, text: str) -> None:
+        self.close_connection = True
+        if kind == "reset":
+            # To close without lingering sends RST instead of FIN.
+            linger = struct.pack("ii", 1, 0)
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+            self.connection.close()
+        elif kind == "dropped":
+            self.connection.shutdown(socket.SHUT_RDWR)
+        elif kind == "half":
+            self._send(200, text[: len(text) // 2].encode(), **{"Content-Length": str(len(text))})
+        elif kind == "drip":
+            self._send(200, b"", **{"Content-Length": str(len(text))})
+            with suppress(OSError):
+                for byte in text.encode():
+                    if self._left(_DRIP):
+                        return
+                    self.wfile.write(bytes([byte]))
+        else:
+            self._left(60)
+
+    def _left(self, seconds: float) -> bool:
+        """Waits; tells whether the client has gone meanwhile."""
+        return bool(select.select([self.connection], [], [], seconds)[0])
+
+    def _fail(self, status: int, message: str, after: Mapping[str, str]) -> None:
         error = {"message": message, "type": "a_type", "param": None, "code": None}
         if self.path.endswith("/messages"):
             error = {"type": "a_type_error", "message": message}
-        retry = _RETRY_AFTER if status == 429 else {}
-        self._send(status, json.dumps({"type": "error", "error": error}).encode(), **retry)
+        self._send(status, json.dumps({"type": "error", "error": error}).encode(), **after)
 
     def _send(self, status: int, body: bytes, **headers: str) -> None:
         try:
             self.send_response(status)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(body)))
-            for name, value in headers.items():
+            head = {"Content-Type": "application/json", "Content-Length": str(len(body))}
+            for name, value in (head | headers).items():
                 self.send_header(name, value)
             self.end_headers()
             self.wfile.write(body)
@@ -218,8 +248,8 @@ class _Http(ThreadingHTTPServer):
             at -= fault.share
         return None
 
-    def note(self, name: str, status: int, path: str, body: dict[str, Any]) -> None:
-        row = {"body": name, "status": status, "path": path, "sent": body}
+    def note(self, name: str, status: int, path: str, body: dict[str, Any], fault: str) -> None:
+        row = {"body": name, "status": status, "path": path, "sent": body, "fault": fault}
         os.write(self._log, json.dumps(row).encode() + b"\n")
 
     def server_close(self) -> None:

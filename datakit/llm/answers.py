@@ -106,7 +106,10 @@ def _values(text: str) -> Iterable[str]:
     while found := _OPEN.search(text, at):
         try:
             _, end = decoder.raw_decode(text, found.start())
-        except (ValueError, RecursionError):
+        except RecursionError:
+            # Each of the brackets within would be as deep, nearly, and be tried in vain.
+            return
+        except ValueError:
             if text[found.start()] == "{":
                 return
             # Words may have brackets of their own.

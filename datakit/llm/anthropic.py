@@ -6,6 +6,7 @@ and chats alone: see `Anthropic.knobs`.
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 from datakit.errors import MissingExtraError
@@ -31,7 +32,7 @@ class Anthropic:
         base_url: The server; None is Anthropic itself.
         api_key_env: The environment variable that holds the key.
         api_key: The key itself; None reads it from there.
-        timeout: Seconds to wait for an answer.
+        timeout: Seconds to wait for the whole of an answer.
         retries: How often the SDK sends again after 408, 409, 429, 5xx and lost connections; it
             honours Retry-After.
         effort: How much the model thinks: `low`, `medium`, `high`, `xhigh` or `max`.
@@ -63,6 +64,7 @@ class Anthropic:
         self._key = api_key or key_of(api_key_env or _DEFAULT_KEY, optional=optional)
         self._server = shown_url(base_url or "api.anthropic.com")
         self._options: dict[str, Any] = {"timeout": timeout, "max_retries": retries}
+        self._patience = timeout * (retries + 1)
         self._client: AsyncAnthropic | None = None
 
     def identity(self) -> dict[str, Any]:
@@ -90,8 +92,8 @@ class Anthropic:
         import anthropic
 
         with asking(anthropic, "Anthropic", self._server, self._key):
-            body = self.body(request)
-            return self.read(await client.post("/v1/messages", body=body, cast_to=object))
+            asked = client.post("/v1/messages", body=self.body(request), cast_to=object)
+            return self.read(await asyncio.wait_for(asked, self._patience))
 
     def read(self, answer: object) -> Response:
         """Returns what the JSON value of a message says; see `of_message`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 from datakit.errors import MissingExtraError, ProviderError
@@ -27,7 +28,7 @@ class OpenAI:
         base_url: The server, such as `http://127.0.0.1:8000/v1`; None is OpenAI itself.
         api_key_env: The environment variable that holds the key.
         api_key: The key itself, for a server that we started; else it is read from `api_key_env`.
-        timeout: Seconds to wait for an answer.
+        timeout: Seconds to wait for the whole of an answer.
         retries: How often the SDK sends again after 408, 409, 429, 5xx and lost connections; it
             honours Retry-After.
         form: How the model is asked best, `chat` or `completion`.
@@ -60,6 +61,7 @@ class OpenAI:
         self._key = api_key or key_of(api_key_env or _DEFAULT_KEY, optional=optional)
         self._server = shown_url(base_url or "api.openai.com")
         self._options: dict[str, Any] = {"timeout": timeout, "max_retries": retries}
+        self._patience = timeout * (retries + 1)
         self._client: AsyncOpenAI | None = None
 
     def identity(self) -> dict[str, Any]:
@@ -92,7 +94,8 @@ class OpenAI:
             else:
                 prompt = sendable(request.prompt)
                 path, body = "/completions", {"prompt": prompt, **self._sampling(request)}
-            return self.read(await client.post(path, body=body, cast_to=object))
+            asked = client.post(path, body=body, cast_to=object)
+            return self.read(await asyncio.wait_for(asked, self._patience))
 
     def body(self, request: Request) -> dict[str, Any]:
         """Returns a chat as the API has it."""

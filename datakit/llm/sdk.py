@@ -145,14 +145,19 @@ def asking(sdk: ModuleType, api: str, server: str, key: str) -> Iterator[None]:
         if status >= 500 or status in _LATER:
             raise BusyError(said, "server", retry_after(error.response.headers)) from None
         raise ProviderError(said) from None
+    except TimeoutError:
+        # An SDK's own time-out is for the next byte: a server that drips would be waited for.
+        said = f"{server} does not answer: the answer is not whole within the time-out"
+        raise BusyError(said, "lost") from None
     except sdk.APIConnectionError as error:
         said = f"{server} does not answer: {plain(error, key)}"
         raise BusyError(said, "unreached" if _unsent(error) else "lost") from None
     except sdk.APIError.__base__ as error:
         raise ProviderError(f"{server} failed: {plain(error, key)}") from None
     except (AttributeError, TypeError, ValueError) as error:
-        # An SDK hands on what a server says, even if it is not what the API promises.
+        # An SDK hands on what a server says, even if it is not what the API promises. This is the
+        # reason of a dropped record, which is the same wherever the server is.
         raise RequestError(
-            f"{server} does not answer as the {api} API does ({plain(error, key)}).",
+            f"The answer is not one of the {api} API ({plain(error, key)}).",
             reason="no_answer",
         ) from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 from datakit.errors import MissingExtraError
@@ -25,7 +26,7 @@ class Together:
         base_url: The server; None is Together itself.
         api_key_env: The environment variable that holds the key.
         api_key: The key itself; None reads it from there.
-        timeout: Seconds to wait for an answer.
+        timeout: Seconds to wait for the whole of an answer.
         retries: How often the SDK sends again after 408, 409, 429, 5xx and lost connections; it
             honours Retry-After.
         form: How the model is asked best, `chat` or `completion`.
@@ -57,6 +58,7 @@ class Together:
         self._key = api_key or key_of(api_key_env or _DEFAULT_KEY, optional=optional)
         self._server = shown_url(base_url or "api.together.ai")
         self._options: dict[str, Any] = {"timeout": timeout, "max_retries": retries}
+        self._patience = timeout * (retries + 1)
         self._client: AsyncTogether | None = None
 
     def identity(self) -> dict[str, Any]:
@@ -84,16 +86,18 @@ class Together:
         import together
 
         with asking(together, "Together", self._server, self._key):
-            # Where it sends a request is the SDK's to know; Together has more than one address.
-            if request.prompt is not None:
-                answer = await client.completions.with_raw_response.create(
-                    prompt=sendable(request.prompt), **self._sampling(request)
-                )
-            else:
-                answer = await client.chat.completions.with_raw_response.create(
-                    **self._chat(request)
-                )
-            return of_completion(await answer.json(), self.model)
+            asked = asyncio.wait_for(self._asked(client, request), self._patience)
+            return of_completion(await asked, self.model)
+
+    async def _asked(self, client: AsyncTogether, request: Request) -> object:
+        # Where it sends a request is the SDK's to know; Together has more than one address.
+        if request.prompt is not None:
+            answer = await client.completions.with_raw_response.create(
+                prompt=sendable(request.prompt), **self._sampling(request)
+            )
+        else:
+            answer = await client.chat.completions.with_raw_response.create(**self._chat(request))
+        return await answer.json()
 
     def _chat(self, request: Request) -> dict[str, Any]:
         options = self._sampling(request)

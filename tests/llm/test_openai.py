@@ -161,7 +161,7 @@ def test_a_server_that_is_not_there():
 def test_a_body_that_is_not_the_apis(kind, request_):
     error, _, _ = failing(kind, RequestError, retries=0, request=request_)
     assert error.reason == "no_answer"
-    assert "does not answer as the OpenAI API does" in str(error)
+    assert "is not one of the OpenAI API" in str(error)
 
 
 @pytest.mark.parametrize("request_", [CHAT, Request(prompt="Once")])
