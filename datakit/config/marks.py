@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -20,6 +21,12 @@ _MOST_NODES = 20_000
 _MOST_SHOWN = 20
 _COLUMNS = 110
 _BEFORE = 60
+_SECRET = re.compile(
+    r"""(\b(?:\w*api_?key(?:_env)?|token|secret|password)["']?\s*:\s*)"""
+    r"""("[^"]*"|'[^']*'|[^\s,}#]+)""",
+    re.IGNORECASE,
+)
+_IN_URL = re.compile(r"(?<=://)[^/@\s\"']+(?=@)")
 
 
 @dataclass(frozen=True)
@@ -142,7 +149,7 @@ class Document:
         head = f"{self.name}:{mark.line + 1}:{mark.column + 1}: {text}"
         lines = self.text.splitlines()
         if mark.line < len(lines):
-            source = lines[mark.line]
+            source = _unsecret(lines[mark.line])
             shown, before, under = _around(source, mark.column, mark.length)
             gutter = f"  {mark.line + 1} | "
             head += f"\n{gutter}{shown}\n{' ' * (len(gutter) - 2)}| {' ' * before}{'^' * under}"
@@ -160,6 +167,18 @@ class Document:
             lines[_MOST_SHOWN:] = [f"{self.name}: and {len(lines) - _MOST_SHOWN} more mistakes."]
         if lines:
             raise PipelineError(lines)
+
+
+def _unsecret(line: str) -> str:
+    """Returns a line of the same length without what may be a key or a password."""
+
+    def hidden(found: re.Match[str]) -> str:
+        name, value = found[1], found[2]
+        if "_env" in name and value.strip("\"'").isidentifier():
+            return found[0]  # the name of an environment variable
+        return name + "*" * len(value)
+
+    return _IN_URL.sub(lambda found: "*" * len(found[0]), _SECRET.sub(hidden, line))
 
 
 def _reason(error: yaml.MarkedYAMLError) -> tuple[yaml.Mark | None, str]:

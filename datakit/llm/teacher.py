@@ -16,6 +16,7 @@ from datakit.llm.openai import OpenAI
 from datakit.llm.pace import Limits, Pace
 from datakit.llm.prices import given, listed
 from datakit.llm.request import Provider
+from datakit.llm.sdk import shown_url
 from datakit.llm.terms import terms_of
 from datakit.llm.together import Together
 from datakit.step import FileRef, validated
@@ -97,6 +98,11 @@ class Teacher:
         if self.api_key_env is not None and not self.api_key_env.isidentifier():
             # What stands there may be a key: it is not repeated.
             raise ValueError("api_key_env: names an environment variable, such as OPENAI_API_KEY")
+        if self.base_url and shown_url(self.base_url) != self.base_url:
+            raise ValueError(
+                "base_url: has a user or a password in it, which would be kept with the answers; "
+                "put the key into an environment variable and name it: api_key_env"
+            )
         if self.provider == "embedded" and (self.base_url or self.api_key_env):
             raise ValueError("base_url and api_key_env go with a provider that has a server")
         if self.effort and self.provider == "embedded":
