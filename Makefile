@@ -8,7 +8,7 @@ BIN      := $(VENV)/bin
 PIP      := $(BIN)/pip --disable-pip-version-check --quiet
 PYTEST   := $(BIN)/pytest
 
-.PHONY: demo lift calibrate test test-full lint format docs clean help
+.PHONY: demo lift calibrate bench test test-full lint format docs clean help
 help:
 	@sed -n 's/^# //p' Makefile
 
@@ -21,6 +21,10 @@ lift: $(VENV)/.demo
 # The lift lab against itself: no difference, and planted ones. Under an hour.
 calibrate: $(VENV)/.dev
 	$(BIN)/python -m tests.benchmarks.calibrate
+
+# Throughput of generation against its peers, which are installed into build/peers.
+bench: $(VENV)/.dev
+	$(BIN)/python -m tests.benchmarks.throughput --venvs build/peers
 
 test: $(VENV)/.dev
 	$(PYTEST) -n 2 --dist loadfile -m "not slow" --cov --cov-report=term:skip-covered --no-cov-on-fail

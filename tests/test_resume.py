@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -32,12 +33,10 @@ FAULTS = [
 PIPELINE = """
 name: grown
 seeds: seeds.jsonl
-target: 60
-round_size: 6
-max_candidates: 400
+{size}
 teacher: {{provider: openai, model: m, base_url: "{url}", concurrency: {concurrency}{more}}}
 steps:
-  - generate.self_instruct: {{per_request: 3, TRIPLES}}
+  - generate.self_instruct: {{per_request: {many}, TRIPLES}}
   - revise.normalize: {{}}
   - filter.length: {{min_chars: 10}}
   - dedup.exact: {{}}
@@ -45,10 +44,21 @@ steps:
 """
 
 
+SMALL = "target: 60\nround_size: 6\nmax_candidates: 400"
+LARGE = "target: 5000\nround_size: 400\nmax_candidates: 15000"
+
+
 class Project:
     """A folder with seeds and a pipeline."""
 
-    def __init__(self, folder: Path, url: str, concurrency: int = CONCURRENCY, more: str = ""):
+    def __init__(
+        self,
+        folder: Path,
+        url: str,
+        concurrency: int = CONCURRENCY,
+        more: str = "",
+        size: str = SMALL,
+    ):
         folder.mkdir(parents=True, exist_ok=True)
         self.pipeline, self.seeds = folder / "p.yaml", folder / "seeds.jsonl"
         self.store = folder / "store"
@@ -58,7 +68,9 @@ class Project:
         ]
         self.seeds.write_text("".join(json.dumps(row) + "\n" for row in rows))
         own = ", ".join(f"{key}: {json.dumps(value)}" for key, value in TRIPLES.items())
-        text = PIPELINE.replace("TRIPLES", own).format(url=url, concurrency=concurrency, more=more)
+        text = PIPELINE.replace("TRIPLES", own).format(
+            url=url, concurrency=concurrency, more=more, size=size, many=3 if size == SMALL else 5
+        )
         self.pipeline.write_text(text)
 
     def start(self, *words: str) -> subprocess.Popen:
@@ -108,19 +120,20 @@ def ended(process, server, after, delay, how):
     return process.returncode
 
 
-def check_resumes(tmp_path, ends):
+def check_resumes(tmp_path, ends, faults=FAULTS, **options):
     """Runs to the end, ended on the way by `ends`: (share answered, delay, signal) each."""
-    with spawn(tmp_path, Plan(FAULTS, jitter=0.03)) as server:
-        whole = Project(tmp_path / "whole", server.url)
+    lanes = options.get("concurrency", CONCURRENCY)
+    with spawn(tmp_path, Plan(faults, jitter=0.03)) as server:
+        whole = Project(tmp_path / "whole", server.url, **options)
         assert whole.finish()[0] == 0
         asked = total(server)
-        project, lost, codes = Project(tmp_path / "killed", server.url), 0, []
+        project, lost, codes = Project(tmp_path / "killed", server.url, **options), 0, []
         for share, delay, how in ends:
             with project.start() as process:
                 after = asked + round(share * asked)
                 codes.append(ended(process, server, after, delay, how))
             missing = total(server) - asked - project.logged() - lost
-            assert 0 <= missing <= CONCURRENCY
+            assert 0 <= missing <= lanes
             lost += missing
         assert project.finish()[0] == 0
         # Exactly what was under way when a run ended was asked again.
@@ -129,12 +142,12 @@ def check_resumes(tmp_path, ends):
         assert project.files() == whole.files()
         left = {path.name for path in (project.store / "grown").iterdir()}
         assert left == {".lock", "responses.jsonl", "v1"}
-    return codes
+    return project, codes
 
 
 def test_killed_three_times(tmp_path):
     ends = [(0.1, 0.0, signal.SIGKILL), (0.5, 0.015, signal.SIGKILL), (0.9, 0.0, signal.SIGKILL)]
-    assert check_resumes(tmp_path, ends) == [-signal.SIGKILL] * 3
+    assert check_resumes(tmp_path, ends)[1] == [-signal.SIGKILL] * 3
 
 
 @pytest.mark.slow
@@ -153,9 +166,28 @@ def test_killed_at_any_moment(tmp_path):
     check_resumes(tmp_path, [(0.0, delay, signal.SIGKILL) for delay in times])
 
 
+@pytest.mark.slow
+def test_five_thousand_kept_killed_five_times(tmp_path):
+    kinds = ("overloaded", "server_error", "rate_limit_bare", "dropped", "reset", "half", "drip")
+    faults = [*FAULTS, *(Fault(kind, 0.01, times=1) for kind in kinds)]
+    ends = [(share, 0.01, signal.SIGKILL) for share in (0.05, 0.3, 0.5, 0.7, 0.95)]
+    more = ", timeout: 2"
+    project, codes = check_resumes(tmp_path, ends, faults, concurrency=16, more=more, size=LARGE)
+    assert codes == [-signal.SIGKILL] * 5
+    version = Store(project.store).load("grown@v1")
+    made = sum(row["made"] for row in version.manifest["funnel"] if "generate" in row["step"])
+    drops = Counter(drop["reason"] for _, drop in version.iter_dropped())
+    assert len(version) >= 5000
+    # The older text of a record that was revised is listed, too.
+    lost = drops.total() - drops["revised"]
+    seeds = len(project.seeds.read_text().splitlines())
+    assert len(version) - seeds + lost == made
+    assert {"bad_request", "cut_short", "refused", "unparsable", "exact_duplicate"} <= set(drops)
+
+
 def test_interrupted_and_terminated(tmp_path):
     ends = [(0.2, 0.01, signal.SIGINT), (0.5, 0.0, signal.SIGTERM)]
-    assert check_resumes(tmp_path, ends) == [130, -signal.SIGTERM]
+    assert check_resumes(tmp_path, ends)[1] == [130, -signal.SIGTERM]
 
 
 @pytest.fixture

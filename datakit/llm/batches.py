@@ -112,7 +112,6 @@ class Batches:
         path: Where submitted batches are written down.
         poll: Seconds between two questions whether a batch has ended.
         retries: How often a request is submitted again that expired or failed.
-        linger: Seconds without another request after which a batch is submitted.
     """
 
     def __init__(
@@ -122,10 +121,9 @@ class Batches:
         *,
         poll: float,
         retries: int,
-        linger: float = _LINGER,
     ) -> None:
         self._api, self._path = api, path
-        self._poll, self._retries, self._linger = poll, retries, linger
+        self._poll, self._retries = poll, retries
         self._queue = _Queue()
         self._known = {key: each for each in _read(path) for key in each.keys}
         self._waited: dict[str, _Waiting] = {}
@@ -162,7 +160,7 @@ class Batches:
             self._flush()
         else:
             loop = asyncio.get_running_loop()
-            self._queue.timer = loop.call_later(self._linger, self._flush)
+            self._queue.timer = loop.call_later(_LINGER, self._flush)
 
     def _flush(self) -> None:
         queue, self._queue = self._queue, _Queue()

@@ -1,8 +1,9 @@
 """Asks the same server through each client in turn, and prints a table in Markdown.
 
-    python -m tests.benchmarks.throughput --distilabel VENV/bin/python --curator VENV/bin/python
+    python -m tests.benchmarks.throughput --venvs build/peers
 
-A peer without a Python of its own is left out. CPU time of a request is what a longer run takes
+Peers are installed there, each into an environment of its own; one that cannot be is left out, as
+all are without the folder. CPU time of a request is what a longer run takes
 more than a shorter one, over the requests that it has more: no start is in it.
 """
 
@@ -17,6 +18,8 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from tests.benchmarks.throughput.peers import PEERS, python_of
 
 _HERE = Path(__file__).parent
 
@@ -76,18 +79,15 @@ def rows(pythons: dict[str, str], count: int, lanes: int, url: str) -> Iterator[
 def main() -> None:
     """Prints the table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--distilabel", help="Python with distilabel[openai]")
-    parser.add_argument("--curator", help="Python with bespokelabs-curator")
+    parser.add_argument("--venvs", type=Path, help="a folder for the peers' environments")
     parser.add_argument("--count", type=int, default=3000)
     parser.add_argument("--lanes", type=int, default=64)
     parser.add_argument("--latency", type=float, default=0.05, help="seconds of an answer")
     given = parser.parse_args()
     pythons = {"datakit": sys.executable, "raw": sys.executable}
-    for name in ("distilabel", "curator"):
-        if getattr(given, name):
-            pythons[name] = getattr(given, name)
-        else:
-            print(f"{name}: left out, no --{name}", file=sys.stderr)
+    for name in PEERS if given.venvs else ():
+        if python := python_of(name, given.venvs):
+            pythons[name] = python
     print(
         f"{given.count:,} requests, {given.lanes} at a time, {1000 * given.latency:.0f} ms each\n\n"
         "| client | CPU of a request | a second and core | a second by the clock "
