@@ -25,10 +25,11 @@ from datakit.report import card, render
 from datakit.running.asking import Asking
 from datakit.running.flow import Flow
 from datakit.running.growth import Growth, Progress, grow
+from datakit.running.history import History, history_of, history_of_log
 from datakit.running.knobs import unheeded
 from datakit.running.local import Engine, LocalEngine
 from datakit.running.pipeline import Pipeline
-from datakit.running.plan import History, Plan, history_of, make_plan, requests_of
+from datakit.running.plan import Plan, make_plan, requests_of
 from datakit.store import Store, Version
 from datakit.store.manifest import manifest
 
@@ -167,27 +168,27 @@ def prepare(
         except InputError as error:
             problems += [each for each in error.problems if each not in problems]
     if not problems:
-        problems += _unheeded(asked, seeds, providers)
+        problems += _unheeded(asked, seeds)[0]
     if problems:
         raise InputError(problems)
     return Prepared(asked, Store(store), seeds, providers)
 
 
-def _unheeded(
-    pipeline: Pipeline, seeds: Sequence[Record], providers: Mapping[int, Provider]
-) -> list[str]:
-    """Returns what steps ask of teachers that these cannot heed."""
+def _unheeded(pipeline: Pipeline, seeds: Sequence[Record]) -> tuple[list[str], list[str]]:
+    """Returns what steps ask of teachers that these cannot heed: mistakes, and what is not sent."""
     wrong: list[str] = []
+    unsent: list[str] = []
     with Loop() as loop:
         first = list(seeds or _few(pipeline))
-        for place, provider in providers.items():
-            if provider.knobs >= ALL:
+        for place in pipeline.askers:
+            step, teacher = pipeline.steps[place], pipeline.teacher_of(place)
+            if teacher.knobs >= ALL:
                 continue
-            step, name = pipeline.steps[place], pipeline.teacher_of(place).provider
             asked = loop.work(partial(requests_of, pipeline, place, first))
-            said, _ = unheeded(step, asked, name, provider.knobs)
+            said, left = unheeded(step, asked, teacher.provider, teacher.knobs)
             wrong += [f"{step.step_name}.{each}." for each in said]
-    return wrong
+            unsent += [f"{step.step_name}: {name}" for name in left]
+    return wrong, list(dict.fromkeys(unsent))
 
 
 def _few(pipeline: Pipeline) -> Iterator[Record]:
@@ -327,7 +328,8 @@ def _close(clients: Mapping[int, Client], loop: Loop) -> None:
 def plan(pipeline: str | Path | Pipeline, *, store: str | Path | None = None) -> Plan:
     """Estimates what a run would send, cost and take; spends nothing.
 
-    The range is narrower once a version of the dataset has measured what is kept.
+    The range is narrower once a version of the dataset, be it of a small pilot, has measured what
+    is kept; the answers of a run that was interrupted tell how long they are.
 
     Raises:
         InputError: With all that is wrong with the pipeline and its seeds.
@@ -335,11 +337,24 @@ def plan(pipeline: str | Path | Pipeline, *, store: str | Path | None = None) ->
     asked = _adjusted(pipeline, None, None, None)
     seeds = list(asked.seeds.read()) if asked.seeds is not None else list(_few(asked))
     there = len(seeds) if asked.seeds is not None or not asked.askers else _count(asked)
-    history: History | None = None
-    for version in reversed(Store(store).versions(asked.name)):
-        history = history or history_of(version.manifest["funnel"], version.manifest)
+    wrong, unsent = _unheeded(asked, seeds)
+    if wrong:
+        raise InputError(wrong)
+    history, logged = _measured(asked, Store(store))
     with Loop() as loop:
-        return loop.work(lambda: make_plan(asked, seeds, history, there=there))
+        made = loop.work(lambda: make_plan(asked, seeds, history, there=there))
+    return replace(made, logged=logged, unsent=tuple(unsent))
+
+
+def _measured(pipeline: Pipeline, store: Store) -> tuple[History | None, int]:
+    """Returns what the latest version that tells has measured, else the log; and its answers."""
+    history, logged = None, 0
+    if pipeline.askers:
+        history, logged = history_of_log(store.root / pipeline.name / _LOG)
+    for version in reversed(store.versions(pipeline.name)):
+        if found := history_of(version.manifest["funnel"], version.manifest):
+            return found, logged
+    return history, logged
 
 
 def _count(pipeline: Pipeline) -> int:

@@ -16,9 +16,10 @@ from datakit.llm.log import ResponseLog
 from datakit.llm.loop import Loop
 from datakit.record import Record
 from datakit.running.growth import Growth
+from datakit.running.history import History, history_of
 from datakit.running.local import Engine
 from datakit.running.pipeline import Pipeline
-from datakit.running.plan import History, Plan, history_of, make_plan
+from datakit.running.plan import Plan, make_plan
 
 __all__ = ["Rerun", "priced", "try_rerun"]
 

@@ -91,6 +91,11 @@ def plan(args: argparse.Namespace, console: Console) -> int:
     estimate = api.plan(pipeline, store=args.store)
     console.document(estimate.to_json())
     console.result(_plan_line(estimate))
+    for each in estimate.unsent:
+        console.say(f"not sent, since the provider has no such setting: {each}")
+    if estimate.logged:
+        answers = counted(estimate.logged, "answer")
+        console.say(f"The log has {answers}; what is asked again of these is not paid again.")
     if estimate.requests[1] and not estimate.known:
         console.say("The range is wide: no earlier version has measured what is kept.")
     return 0
@@ -183,10 +188,11 @@ def _told(done: Run, console: Console) -> None:
     parts = [console.bold(version.ref), counted(len(version), "record")]
     if manifest["teachers"]:
         parts.append(_cost(manifest["cost"]))
-        parts.append(f"{manifest['kept_made'] / max(1, made):.0%} of candidates kept")
+        if made:
+            parts.append(f"{manifest['kept_made'] / made:.0%} of candidates kept")
         parts.append(_ENDS.get(manifest["ended"], ""))
     console.result("   ".join(parts))
-    if manifest["teachers"] and not manifest["kept_made"]:
+    if manifest["teachers"] and made and not manifest["kept_made"]:
         console.result("Nothing that the teacher wrote was kept; the table says what became of it.")
     console.result()
     console.result(f"look   {version.report()}")

@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -19,7 +19,7 @@ from datakit.errors import DatakitWarning, StoreError
 from datakit.llm.request import Request, Response
 from datakit.record import digest
 
-__all__ = ["ResponseLog", "request_key"]
+__all__ = ["ResponseLog", "read_log", "request_key"]
 
 _CHECK = 16  # hex digits before each line's JSON
 
@@ -38,6 +38,22 @@ def request_key(identity: Mapping[str, Any], request: Request, occurrence: str) 
 
 def _check(body: bytes) -> bytes:
     return hashlib.blake2b(body, digest_size=_CHECK // 2).hexdigest().encode()
+
+
+def read_log(path: Path) -> Iterator[tuple[str, Response]]:
+    """Yields key and response of each answer in a log, without opening it for writing.
+
+    Args:
+        path: The log; it need not be there, and another process may be writing it.
+    """
+    if not path.is_file():
+        return
+    with open(path, "rb") as file:
+        for line in file:
+            check, _, body = line.rstrip(b"\n").partition(b" ")
+            if line.endswith(b"\n") and check == _check(body):
+                row = json.loads(body)
+                yield row["key"], Response.from_json(row["response"])
 
 
 class ResponseLog:

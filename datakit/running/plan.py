@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 
 from datakit.errors import DatakitError
 from datakit.llm.client import LLM
 from datakit.llm.request import Request
 from datakit.llm.teacher import Teacher
 from datakit.record import Record
+from datakit.running.history import History
 from datakit.running.making import ask_about, make_records
 from datakit.running.pipeline import Pipeline
 from datakit.step import Resources, verb_of
 
-__all__ = ["History", "Plan", "make_plan", "requests_of"]
+__all__ = ["Plan", "make_plan", "requests_of"]
+
+N = TypeVar("N", int, Decimal)
 
 # Shares of candidates that are kept, from strict verifiers to none, while nothing is measured.
 _KEPT = (0.10, 0.80)
@@ -27,24 +30,6 @@ _CHARS_PER_TOKEN = (4.5, 2.5)
 # the embedded one on a laptop.
 _HOSTED = ((0.0, 0.01), (0.001, 0.05))
 _EMBEDDED = ((0.003, 0.008), (0.01, 0.02))
-
-
-@dataclass(frozen=True)
-class History:
-    """What an earlier version of the dataset has measured.
-
-    Args:
-        kept: Share of made records that were kept.
-        per_request: Records made by a request.
-        output_tokens: Output tokens of a request.
-        seconds: Wall time of a request, with all that were in flight beside it; None if most
-            answers came from the log.
-    """
-
-    kept: float
-    per_request: float
-    output_tokens: float
-    seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -58,6 +43,8 @@ class Plan:
         seconds: Wall time of the requests.
         priced: Whether the price of every teacher is known.
         known: Whether an earlier version's figures were used.
+        logged: Answers that are in the log; what is asked again of these is not paid again.
+        unsent: Settings that a provider has no knob for, each as `step: name`; not sent.
     """
 
     requests: tuple[int, int] = (0, 0)
@@ -66,6 +53,8 @@ class Plan:
     seconds: tuple[int, int] = (0, 0)
     priced: bool = True
     known: bool = False
+    logged: int = 0
+    unsent: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Returns the plan as `datakit plan --json` prints it."""
@@ -75,16 +64,24 @@ class Plan:
             "usd": _range(*(f"{each:.4f}" if self.priced else None for each in self.usd)),
             "seconds": _range(*self.seconds),
             "measured": self.known,
+            "logged": self.logged,
+            "unsent": list(self.unsent),
         }
 
     def __add__(self, other: Plan) -> Plan:
-        pairs = {
-            name: tuple(
-                a + b for a, b in zip(getattr(self, name), getattr(other, name), strict=True)
-            )
-            for name in ("requests", "tokens", "usd", "seconds")
-        }
-        return Plan(priced=self.priced and other.priced, known=self.known or other.known, **pairs)
+        return replace(
+            self,
+            requests=_sum(self.requests, other.requests),
+            tokens=_sum(self.tokens, other.tokens),
+            usd=_sum(self.usd, other.usd),
+            seconds=_sum(self.seconds, other.seconds),
+            priced=self.priced and other.priced,
+            known=self.known or other.known,
+        )
+
+
+def _sum(one: tuple[N, N], other: tuple[N, N]) -> tuple[N, N]:
+    return one[0] + other[0], one[1] + other[1]
 
 
 def _range(low: object, high: object) -> dict[str, object]:
@@ -165,7 +162,7 @@ def _records(pipeline: Pipeline, there: int, history: History | None) -> tuple[i
     if not pipeline.makers:
         return math.ceil(there * _KEPT[0]), there
     kept = pipeline.target or pipeline.most
-    share = history.kept if history else _KEPT[1]
+    share = history.kept if history and history.kept else _KEPT[1]
     return there + kept, there + min(pipeline.most, math.ceil(kept / min(share, _KEPT[0])))
 
 
@@ -196,9 +193,9 @@ def _rounds(
 ) -> tuple[int, int]:
     """Returns how many requests the rounds of a step that makes records have."""
     records, requests = _per_call(pipeline, place, seeds, request)
-    per_request = history.per_request if history else records / requests
+    per_request = (history and history.per_request) or records / requests
     wanted = pipeline.target / len(pipeline.makers) if pipeline.target else pipeline.most
-    shares = (history.kept, history.kept) if history else _KEPT
+    shares = (history.kept, history.kept) if history and history.kept else _KEPT
     least, most_asked = (
         math.ceil(min(wanted / share if pipeline.target else wanted, pipeline.most) / per_request)
         for share in reversed(shares)
@@ -233,7 +230,7 @@ def _costs(
         usd=(usd[0], usd[1]),
         seconds=(round(seconds[0]), round(seconds[1])),
         priced=teacher.has_price,
-        known=history is not None,
+        known=history is not None and history.kept is not None,
     )
 
 
@@ -269,19 +266,3 @@ def _per_call(
     ids = frozenset(seed.id for seed in seeds)
     records, requests = expected(seeds, _Probe(0, pipeline.teacher_of(place), ids))
     return float(records), float(requests)
-
-
-def history_of(funnel: Sequence[Mapping[str, Any]], manifest: Mapping[str, Any]) -> History | None:
-    """Returns what a version's manifest has measured, or None if it made nothing."""
-    made = sum(row["made"] for row in funnel if row["step"].startswith("generate."))
-    cost = manifest["cost"]
-    waited = sum(row["seconds"] for row in funnel if row["step"].startswith("generate."))
-    kept = manifest["kept_made"]
-    if not made or not cost["requests"] or not kept:
-        return None
-    return History(
-        kept=min(1.0, kept / made),
-        per_request=made / cost["requests"],
-        output_tokens=cost["output_tokens"] / cost["requests"],
-        seconds=None if cost["cached"] * 2 > cost["requests"] else waited / cost["requests"],
-    )

@@ -1,21 +1,25 @@
 from collections.abc import Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from datakit import api
+from datakit.errors import InputError, ProviderError
 from datakit.llm.teacher import Teacher
 from datakit.record import Record
+from datakit.running.history import History, history_of
 from datakit.running.local import StepFailedError
 from datakit.running.pipeline import Pipeline
-from datakit.running.plan import History, Plan, history_of, make_plan
+from datakit.running.plan import Plan, make_plan
 from datakit.step import FileRef
 from datakit.steps.filter.length import Length
 from datakit.steps.generate.distill import Distill
 from datakit.steps.generate.preference_pairs import PreferencePairs
+from datakit.steps.generate.self_instruct import SelfInstruct
 from datakit.steps.source.jsonl import JsonLines
-from tests.loopback import serve
+from tests.loopback import Fault, serve
 from tests.running.steps import Short, triples, unlisted
 
 SEEDS = [
@@ -153,3 +157,46 @@ def test_a_step_of_several_requests_says_so():
     assert plain.requests == (10, 100)
     # Four answers, and each of four aspects.
     assert rated.requests == (80, 800)
+
+
+def test_what_a_provider_has_no_knob_for_is_told(tmp_path):
+    (tmp_path / "seeds.jsonl").write_bytes(b"".join(seed.to_line() for seed in SEEDS))
+    teacher = Teacher(provider="anthropic", model="m", base_url="http://127.0.0.1:9")
+    own = JsonLines(FileRef(str(tmp_path / "seeds.jsonl")))
+    step = SelfInstruct(style="alpaca", per_request=3)
+    asked = Pipeline("grown", (step,), seeds=own, target=30, teacher=teacher)
+    told = api.plan(asked, store=tmp_path / "store")
+    assert "generate.self_instruct: temperature" in told.unsent
+    wrong = replace(asked, steps=(SelfInstruct(style="alpaca", per_request=3, top_p=0.3),))
+    with pytest.raises(InputError, match="top_p: anthropic has no such setting"):
+        api.plan(wrong, store=tmp_path / "store")
+
+
+def test_a_run_without_a_version_tells_how_long_answers_are(tmp_path):
+    (tmp_path / "seeds.jsonl").write_bytes(b"".join(seed.to_line() for seed in SEEDS))
+    with serve() as server:
+        asked = Pipeline(
+            "grown",
+            (triples(3), Length(max_chars=90)),
+            seeds=JsonLines(FileRef(str(tmp_path / "seeds.jsonl"))),
+            target=30,
+            round_size=4,
+            teacher=Teacher(provider="openai", model="m", base_url=server.url, price=PRICES),
+        )
+        before = api.plan(asked, store=tmp_path / "store")
+        server.plan.faults = [Fault("unauthorized", 0.1)]
+        with pytest.raises(ProviderError):
+            api.run(asked, store=tmp_path / "store")
+        paid = sum(server.bodies().values())
+        log = tmp_path / "store" / "grown" / "responses.jsonl"
+        with log.open("ab") as file:
+            file.write(b"half a li")
+        held = log.read_bytes()
+        after = api.plan(asked, store=tmp_path / "store")
+        assert log.read_bytes() == held
+    assert (before.logged, after.logged) == (0, paid)
+    assert paid > 0
+    assert before.requests == after.requests
+    ratios = [each.tokens[1] / each.tokens[0] for each in (before, after)]
+    assert ratios[1] < ratios[0]
+    assert not after.known
