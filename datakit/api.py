@@ -114,16 +114,27 @@ def run(
 
 
 def execute(
-    prepared: Prepared, *, fresh: bool = False, tell: Callable[[Progress], None] | None = None
+    prepared: Prepared,
+    *,
+    fresh: bool = False,
+    tell: Callable[[Progress], None] | None = None,
+    budget: Budget | None = None,
 ) -> Run:
-    """Carries out what `prepare` has checked; see `run`."""
+    """Carries out what `prepare` has checked; see `run`.
+
+    Args:
+        prepared: What `prepare` gives.
+        fresh: As for `run`.
+        tell: As for `run`.
+        budget: Another than one of the pipeline's cap, for all that is asked and was asked.
+    """
     name, store = prepared.pipeline.name, prepared.store
     for last in store.versions(name)[-1:]:
         if not fresh and _same(last, prepared.recipe_hash):
             return Run(last, new=False)
     try:
         with store.writing(name) as work:
-            return _write(prepared, work, fresh, tell)
+            return _write(prepared, work, fresh, tell, budget or Budget(prepared.pipeline.cap))
     except OSError as error:
         where = error.filename or store.root / name
         raise StoreError(f"{where}: cannot be written: {error.strerror or error}.") from None
@@ -224,7 +235,11 @@ def _text(value: object) -> str | None:
 
 
 def _write(
-    prepared: Prepared, work: Path, fresh: bool, tell: Callable[[Progress], None] | None
+    prepared: Prepared,
+    work: Path,
+    fresh: bool,
+    tell: Callable[[Progress], None] | None,
+    budget: Budget,
 ) -> Run:
     pipeline, store = prepared.pipeline, prepared.store
     with ExitStack() as stack:
@@ -233,7 +248,7 @@ def _write(
         growth, clients = None, {}
         if pipeline.askers:
             log = stack.enter_context(_log(store.root / pipeline.name, fresh))
-            clients = _clients(pipeline, prepared.providers, log)
+            clients = _clients(pipeline, prepared.providers, log, budget)
             stack.callback(_close, clients, loop)
             engine = Asking(engine, pipeline.steps, clients, loop, pipeline.random_seed)
         flow = Flow(
@@ -299,9 +314,8 @@ def _log(folder: Path, fresh: bool) -> ResponseLog:
 
 
 def _clients(
-    pipeline: Pipeline, providers: Mapping[int, Provider], log: ResponseLog
+    pipeline: Pipeline, providers: Mapping[int, Provider], log: ResponseLog, budget: Budget
 ) -> dict[int, Client]:
-    budget = Budget(pipeline.cap)
     made: dict[int, Client] = {}
     clients: dict[int, Client] = {}
     for place, provider in providers.items():

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from datakit.llm.client import Client
+from datakit.llm.client import Totals
 from datakit.record import Record
 from datakit.running.pipeline import Pipeline
 
@@ -75,7 +75,7 @@ def thrown_away(
 def step_costs(
     pipeline: Pipeline,
     names: Sequence[str],
-    clients: Mapping[int, Client],
+    books: Mapping[int, Totals],
     thrown: Sequence[tuple[int, Decimal]],
     funnel: Sequence[Mapping[str, Any]],
 ) -> list[StepCost]:
@@ -84,14 +84,14 @@ def step_costs(
     Args:
         pipeline: The pipeline.
         names: Labels of its steps.
-        clients: What each `make` step asked for; no other step can ask.
+        books: What each step that asks has asked for, by its place.
         thrown: What `thrown_away` gives.
         funnel: The ledger of the run.
     """
-    priced = all(pipeline.teacher_of(at).has_price for at in pipeline.makers)
+    priced = all(pipeline.teacher_of(at).has_price for at in pipeline.askers)
     found = []
     for at, (count, paid) in enumerate(thrown):
-        totals = clients[at].totals if at in clients else None
+        totals = books.get(at)
         known = pipeline.teacher_of(at).has_price
         found.append(
             StepCost(

@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
@@ -16,9 +17,11 @@ from datakit.ablation.costs import StepCost, step_costs
 from datakit.ablation.finding import Found
 from datakit.ablation.labels import labels, place_of, reduced, rerun_name
 from datakit.ablation.passing import Passes
-from datakit.ablation.replay import Replay, refused_of
+from datakit.ablation.replay import Replay
 from datakit.ablation.rerun import Rerun, priced, try_rerun
 from datakit.ablation.variants import Candidate, Variant, control_of
+from datakit.amounts import counted
+from datakit.llm.loop import Loop
 from datakit.outcome import Rejected
 from datakit.running.local import Engine
 from datakit.running.plan import Plan
@@ -44,15 +47,24 @@ class Ablation:
     place. What the generators would have asked without a step is told by `rerun`.
     """
 
-    def __init__(self, found: Found, replayed: Replay, engine: Engine, work: Path) -> None:
+    def __init__(
+        self,
+        found: Found,
+        replayed: Replay,
+        engine: Engine,
+        below: Engine,
+        work: Path,
+        loop: Loop,
+    ) -> None:
         self.version = found.version
         self.pipeline = found.pipeline
         self._found = found
         self._replayed = replayed
-        self._engine = engine
+        self._below = below
         self._work = work
+        self._loop = loop
         self._stack = ExitStack()
-        self._passes = Passes(found, replayed.growth.made, engine, work)
+        self._passes = Passes(found, replayed.growth.made, engine, work, loop)
 
     @property
     def ref(self) -> str:
@@ -129,7 +141,7 @@ class Ablation:
         return step_costs(
             self.pipeline,
             self.steps,
-            self._replayed.clients,
+            self._replayed.books,
             self._passes.thrown(),
             self.version.manifest["funnel"],
         )
@@ -137,8 +149,8 @@ class Ablation:
     def rerun(self, step: str) -> Rerun:
         """Returns what a true rerun without a step would ask, and what it would cost.
 
-        It is run on the log up to the first round in which a generator would ask something new;
-        what would be asked from there on is estimated. Nothing is sent.
+        It is run on the log up to the first round, or record, about which a step would ask
+        something new; what would be asked from there on is estimated. Nothing is sent.
 
         Raises:
             InputError: If there is no such step, or if no seed passes the others.
@@ -150,22 +162,23 @@ class Ablation:
             pipeline,
             places,
             self._replayed.log,
-            refused_of(self.version),
-            self._engine,
+            self._below,
             self._work / "rerun",
+            self._loop,
         )
         answered = sum(client.totals.requests for client in clients.values())
         again = sum(client.refusals for client in clients.values())
+        paid = sum((client.totals.cost for client in clients.values()), Decimal(0))
         if growth is not None:
             made = {places[at]: each for at, each in growth.made.items()}
             records = self._passes.some(places, made).records
-            return Rerun(step, pipeline, answered, Plan(), records, again)
+            return Rerun(step, pipeline, answered, Plan(), records, again, paid)
         held = self.without(step)
         made_here = sum(
             len(each) for at, each in self._replayed.growth.made.items() if at in places
         )
         plan = priced(self._found, pipeline, clients, len(held) - len(held.seeds), made_here)
-        return Rerun(step, pipeline, answered, plan, again=again)
+        return Rerun(step, pipeline, answered, plan, again=again, paid=paid)
 
     def carry(self, rerun: Rerun) -> Path | None:
         """Copies the response log to the dataset of a rerun, so that no answer is paid for twice.
@@ -218,17 +231,22 @@ class Ablation:
             kind=kind,
             step=step,
             changed=changed,
-            held=changed and bool(self.pipeline.makers),
+            held=bool(variant.unasked or (changed and self.pipeline.makers)),
         )
         return replace(named, notes=tuple(self._notes(named, whole)))
 
     def _notes(self, variant: Variant, whole: Variant) -> Iterator[str]:
         if variant.kind != "all" and not variant.changed:
             yield f"The records are those of {self.ref}: there is nothing to measure."
-        if variant.held:
+        if variant.changed and self.pipeline.makers:
             yield _SAME.format(sum(map(len, self._replayed.growth.made.values())))
         if variant.kind == "without" and variant.step in self.generators:
             yield f"What {variant.step} made is missing; what others made after it is there."
+        if lost := variant.unasked:
+            yield (
+                f"Of {counted(lost, 'record')} nobody was asked what a step asks of a teacher, "
+                "since they did not come so far in the run: they are missing here."
+            )
         kept = {row["step"]: row["kept"] for row in whole.funnel}
         for row in variant.funnel:
             if row["in"] + row["made"] and not row["kept"] and kept.get(row["step"]):
@@ -236,6 +254,12 @@ class Ablation:
                     f"{row['step']} keeps nothing here: perhaps it needs what a step that is left "
                     "out measures."
                 )
+
+    def settle(self) -> None:
+        """Rebuilds the whole, and closes the books: what is asked from here on was never paid."""
+        self.all()
+        books = {place: replace(each) for place, each in self._replayed.books.items()}
+        self._replayed = replace(self._replayed, books=books)
 
     def take(self, stack: ExitStack) -> None:
         """Takes over what is to be closed with the lab."""

@@ -13,9 +13,12 @@ from datakit.ablation.engine import Remembering
 from datakit.ablation.finding import Found, find
 from datakit.ablation.lab import Ablation
 from datakit.ablation.replay import Replay, clients_of, logs, refused_of, replay
+from datakit.ablation.replayed import Recalling, asking_of, recalled_of, refusals_of
 from datakit.ablation.silent import MissedError
 from datakit.errors import InputError
+from datakit.llm.client import Client
 from datakit.llm.log import ResponseLog
+from datakit.llm.loop import Loop
 from datakit.running.growth import Growth
 from datakit.running.local import Engine, LocalEngine
 from datakit.running.pipeline import Pipeline
@@ -45,11 +48,13 @@ def open_ablation(
     found = find(pipeline, store=store, version=version)
     with ExitStack() as stack:
         work = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="datakit-ablate-")))
+        loop = stack.enter_context(Loop())
         engine: Engine = stack.enter_context(closing(LocalEngine()))
-        if found.pipeline.makers:
-            lab = _grown(found, Remembering(engine), work, stack)
+        if found.pipeline.askers:
+            lab = _answered(found, engine, work, loop, stack)
         else:
-            lab = Ablation(found, Replay(Growth(made={}), {}), engine, work)
+            replayed = Replay(Growth(made={}))
+            lab = Ablation(found, replayed, Remembering(engine), engine, work, loop)
             if why := lab.differs():
                 raise _unlike(found, f"{why}; its source may have changed")
         # From here on the lab closes them.
@@ -57,25 +62,50 @@ def open_ablation(
         return lab
 
 
-def _grown(found: Found, engine: Engine, work: Path, stack: ExitStack) -> Ablation:
+def _answered(found: Found, engine: Engine, work: Path, loop: Loop, stack: ExitStack) -> Ablation:
     """Returns the lab over the newest log from which the version can be rebuilt."""
     folder = found.store.root / found.version.name
-    refused = refused_of(found.version)
-    interrupted = bool(found.version.manifest["interrupted"])
     whys = []
     for path, copy in logs(folder, work):
         log = stack.enter_context(ResponseLog(copy))
-        clients = clients_of(found.pipeline, found.providers, log, refused, interrupted=interrupted)
         try:
-            growth = replay(found.pipeline, found.seeds, clients, engine, work / "replay")
+            lab = _rebuilt(found, engine, work, loop, log, path)
         except MissedError:
             whys.append(f"{path} lacks answers that it was made of")
             continue
-        lab = Ablation(found, Replay(growth, clients, log, path), engine, work)
         if not (why := lab.differs()):
             return lab
         whys.append(f"from {path}, {why}")
     raise _unlike(found, "; ".join(whys) or f"{folder} has no log of responses")
+
+
+def _rebuilt(
+    found: Found, engine: Engine, work: Path, loop: Loop, log: ResponseLog, path: Path
+) -> Ablation:
+    """Returns the lab over one log.
+
+    Raises:
+        MissedError: If it lacks answers.
+    """
+    pipeline, interrupted = found.pipeline, bool(found.version.manifest["interrupted"])
+    asked = recalled_of(
+        pipeline, found.providers, log, refusals_of(found.version, asking_of(pipeline))
+    )
+    recalling = Recalling(engine, pipeline.steps, asked, loop, pipeline.random_seed)
+    remembering = Remembering(recalling)
+    makers = clients_of(
+        pipeline, found.providers, log, refused_of(found.version), interrupted=interrupted
+    )
+    growth = Growth(made={})
+    if makers:
+        growth = replay(pipeline, found.seeds, makers, remembering, work / "replay", loop)
+    clients: dict[int, Client] = {**makers, **asked}
+    books = {place: client.totals for place, client in clients.items()}
+    lab = Ablation(found, Replay(growth, books, log, path), remembering, engine, work, loop)
+    lab.settle()
+    if not interrupted and any(client.missed for client in asked.values()):
+        raise MissedError("a record was not asked about")
+    return lab
 
 
 def _unlike(found: Found, why: str) -> InputError:

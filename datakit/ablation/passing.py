@@ -11,6 +11,7 @@ from pathlib import Path
 from datakit.ablation.costs import thrown_away
 from datakit.ablation.finding import Found
 from datakit.ablation.variants import Variant
+from datakit.llm.loop import Loop
 from datakit.record import Record
 from datakit.running.flow import Flow, Made
 from datakit.running.local import Engine
@@ -26,9 +27,13 @@ class Passes:
         made: What each `make` step made, by its place.
         engine: Carries the steps out.
         work: A folder for files.
+        loop: Runs what steps ask.
     """
 
-    def __init__(self, found: Found, made: Mapping[int, Made], engine: Engine, work: Path) -> None:
+    def __init__(
+        self, found: Found, made: Mapping[int, Made], engine: Engine, work: Path, loop: Loop
+    ) -> None:
+        self._loop = loop
         self._found = found
         self._made = made
         self._engine = engine
@@ -72,10 +77,8 @@ class Passes:
                 # As in the run, where it also decides whether seeds can be told from the rest.
                 remember=bool(pipeline.makers),
             )
-            flow.run(
-                self._found.start(),
-                {new: made[old] for new, old in enumerate(places) if old in made},
-            )
+            there = {new: made[old] for new, old in enumerate(places) if old in made}
+            self._loop.work(lambda: flow.run(self._found.start(), there))
             yield flow
         finally:
             shutil.rmtree(self._folder, ignore_errors=True)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from datakit.ablation.silent import Cut, Refused, Replayed, Silent
+from datakit.llm.client import Totals
 from datakit.llm.log import ResponseLog
 from datakit.llm.loop import Loop
 from datakit.record import Record
@@ -29,13 +30,13 @@ class Replay:
 
     Args:
         growth: The rounds, with the candidates of each `make` step.
-        clients: What each `make` step asked for, by its place.
+        books: What each step that asks has asked for, by its place.
         log: A copy of the log; None for a pipeline that asks nobody.
         path: The log itself.
     """
 
     growth: Growth
-    clients: Mapping[int, Replayed]
+    books: Mapping[int, Totals] = field(default_factory=dict)
     log: ResponseLog | None = None
     path: Path | None = None
 
@@ -85,6 +86,7 @@ def clients_of(
             pipeline.steps[place], provider, pipeline.teacher_of(place), log, refused, cut
         )
         for place, provider in providers.items()
+        if place in pipeline.makers
     }
 
 
@@ -94,8 +96,17 @@ def replay(
     clients: Mapping[int, Replayed],
     engine: Engine,
     work: Path,
+    loop: Loop,
 ) -> Growth:
     """Runs the rounds of a pipeline on answers of the log alone.
+
+    Args:
+        pipeline: The pipeline.
+        seeds: Its seeds.
+        clients: The client of each `make` step.
+        engine: Carries the other steps out.
+        work: A folder for files, which must not be there.
+        loop: Runs the requests.
 
     Raises:
         MissedError: At the end of the first round with a request that would be new.
@@ -103,8 +114,7 @@ def replay(
     work.mkdir()
     flow = Flow(pipeline.steps, engine, work, keep_seeds=pipeline.include_seeds, remember=True)
     try:
-        with Loop() as loop:
-            return loop.work(lambda: grow(pipeline, flow, seeds, clients, loop, lambda _: None))
+        return loop.work(lambda: grow(pipeline, flow, seeds, clients, loop, lambda _: None))
     finally:
         flow.kept.close()
         shutil.rmtree(work, ignore_errors=True)

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import math
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from datakit.ablation.finding import Found
-from datakit.ablation.replay import clients_of, replay
-from datakit.ablation.silent import MissedError, Refused, Replayed
+from datakit.ablation.replay import clients_of, refused_of, replay
+from datakit.ablation.replayed import Recalled, Recalling, asking_of, recalled_of, refusals_of
+from datakit.ablation.silent import MissedError, Replayed
 from datakit.llm.log import ResponseLog
 from datakit.llm.loop import Loop
 from datakit.record import Record
+from datakit.running.flow import Flow
 from datakit.running.growth import Growth
 from datakit.running.history import History, history_of
 from datakit.running.local import Engine
@@ -22,6 +26,8 @@ from datakit.running.pipeline import Pipeline
 from datakit.running.plan import Plan, make_plan
 
 __all__ = ["Rerun", "priced", "try_rerun"]
+
+Asked = Replayed | Recalled
 
 
 @dataclass(frozen=True)
@@ -36,6 +42,7 @@ class Rerun:
         records: What the rerun gives, if it asks nothing new; else None.
         again: Requests that the teacher refused then. They have no answer in the log, so a run
             sends them again; here they are refused again.
+        paid: US dollars that those that are answered have cost.
     """
 
     step: str
@@ -44,6 +51,7 @@ class Rerun:
     estimate: Plan
     records: tuple[Record, ...] | None = field(default=None, repr=False)
     again: int = 0
+    paid: Decimal = Decimal(0)
 
     @property
     def free(self) -> bool:
@@ -89,10 +97,10 @@ def try_rerun(
     pipeline: Pipeline,
     places: Sequence[int],
     log: ResponseLog | None,
-    refused: Refused,
     engine: Engine,
     work: Path,
-) -> tuple[Growth | None, Mapping[int, Replayed]]:
+    loop: Loop,
+) -> tuple[Growth | None, Mapping[int, Asked]]:
     """Runs a pipeline with fewer steps on the log, as far as that answers it.
 
     Args:
@@ -100,31 +108,47 @@ def try_rerun(
         pipeline: The pipeline with fewer steps.
         places: Places of its steps in the whole one.
         log: The answers; None for a pipeline that asks nobody.
-        refused: The refused requests.
-        engine: Carries the steps out.
+        engine: Carries the steps out that ask nobody.
         work: A folder for files, which must not be there.
+        loop: Runs the requests.
 
     Returns:
-        The rounds, or None if a request would be new; and what each `make` step asked for.
+        The rounds, or None if a request would be new; and what each step asked for.
     """
     if log is None:
         return Growth(made={}), {}
     providers = {
         new: found.providers[old] for new, old in enumerate(places) if old in found.providers
     }
-    clients = clients_of(pipeline, providers, log, refused)
-    if not clients:
-        return Growth(made={}), clients
+    makers = clients_of(pipeline, providers, log, refused_of(found.version))
+    refused = refusals_of(found.version, asking_of(pipeline))
+    about = recalled_of(pipeline, providers, log, refused, strict=True)
+    clients: dict[int, Asked] = {**makers, **about}
+    recalling = Recalling(engine, pipeline.steps, about, loop, pipeline.random_seed)
     try:
-        return replay(pipeline, found.seeds, clients, engine, work), clients
+        if makers:
+            return replay(pipeline, found.seeds, makers, recalling, work, loop), clients
+        if about:
+            _read(found, pipeline, recalling, work, loop)
+        return Growth(made={}), clients
     except MissedError:
         return None, clients
+
+
+def _read(found: Found, pipeline: Pipeline, engine: Engine, work: Path, loop: Loop) -> None:
+    """Sends what a source has through the steps."""
+    work.mkdir()
+    try:
+        flow = Flow(pipeline.steps, engine, work)
+        loop.work(lambda: flow.run(found.start(), {}))
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
 
 
 def priced(
     found: Found,
     pipeline: Pipeline,
-    clients: Mapping[int, Replayed],
+    clients: Mapping[int, Asked],
     kept_made: int,
     made: int,
 ) -> Plan:
@@ -139,7 +163,9 @@ def priced(
     """
     with Loop() as loop:
         history = _history(found, kept_made, made)
-        whole = loop.work(lambda: make_plan(pipeline, found.seeds, history))
+        first = list(found.seeds or islice(found.start(), 8))
+        there = len(first) if found.seeds else sum(1 for _ in found.start())
+        whole = loop.work(lambda: make_plan(pipeline, first, history, there=there))
     answered = sum(client.totals.requests for client in clients.values())
     missed = sum(len(client.missed) for client in clients.values())
     low, high = (max(each - answered, missed) for each in whole.requests)

@@ -12,7 +12,10 @@ from datakit.errors import InputError
 from datakit.outcome import Drop
 from datakit.record import Record
 
-__all__ = ["Candidate", "Variant", "control_of", "size_matched"]
+__all__ = ["NOT_ASKED", "Candidate", "Variant", "control_of", "size_matched"]
+
+NOT_ASKED = "not_asked"
+"""Why a record is dropped about which the log has no answer."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,11 @@ class Variant:
 
     def __len__(self) -> int:
         return len(self.records)
+
+    @property
+    def unasked(self) -> int:
+        """Records that are missing since nobody was asked about them; see `NOT_ASKED`."""
+        return sum(int(row["dropped"].get(NOT_ASKED, 0)) for row in self.funnel)
 
     @cached_property
     def sha256(self) -> str:

@@ -10,12 +10,11 @@ from typing import Any
 from datakit import api
 from datakit.amounts import counted
 from datakit.api import Run
+from datakit.cli import flags
 from datakit.cli.console import Console, command, one_line
 from datakit.config import load_pipeline
-from datakit.errors import InputError
-from datakit.llm.budget import dollars
 from datakit.running.growth import Progress
-from datakit.running.pipeline import NAME, Pipeline
+from datakit.running.pipeline import Pipeline
 from datakit.running.plan import Plan
 from datakit.store.manifest import packages as installed
 
@@ -32,31 +31,11 @@ _ENDS = {
 
 def _run_args(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("pipeline", help="a pipeline file (YAML)")
-    parser.add_argument("--budget", type=_usd, metavar="USD", help="a hard cap in US dollars")
-    parser.add_argument("--limit", type=_positive, metavar="N", help="stop at N kept records")
-    parser.add_argument("--name", type=_name, help="another name for the dataset")
+    parser.add_argument("--budget", type=flags.usd, metavar="USD", help="a hard cap in US dollars")
+    parser.add_argument("--limit", type=flags.positive, metavar="N", help="stop at N kept records")
+    parser.add_argument("--name", type=flags.name, help="another name for the dataset")
     parser.add_argument("--engine", choices=["local"], default="local", help="where it runs")
     parser.add_argument("--fresh", action="store_true", help="ask the teacher anew")
-
-
-def _positive(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or len(text) > 15 or int(text) < 1:
-        raise argparse.ArgumentTypeError(f'"{text}" is not a whole number of at least 1.')
-    return int(text)
-
-
-def _usd(text: str) -> str:
-    try:
-        dollars(text)
-    except InputError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-    return text
-
-
-def _name(text: str) -> str:
-    if not NAME.match(text):
-        raise argparse.ArgumentTypeError(f'"{text}" must be lower-case letters, digits, _ . -')
-    return text
 
 
 def _plan_args(parser: argparse.ArgumentParser) -> None:

@@ -81,10 +81,13 @@ class Budget:
 
     Args:
         cap: US dollars, or None for no cap.
+        anew: Whether only what is paid now counts, and not what an earlier run has paid for. Then
+            where the cap is reached depends on what is in the log.
     """
 
-    def __init__(self, cap: Decimal | None) -> None:
+    def __init__(self, cap: Decimal | None, *, anew: bool = False) -> None:
         self.cap = cap
+        self._anew = anew
         self.spent = Decimal(0)
         self.reserved = Decimal(0)
         self._reached: BudgetError | None = None
@@ -120,7 +123,7 @@ class Budget:
         async with self._turn:
             if self._reached:
                 raise self._reached
-            self.spent += cost
+            self.spent += Decimal(0) if self._anew else cost
 
     def settle(self, reserved: Decimal, cost: Decimal) -> None:
         """Replaces what was set aside by what it did cost."""

@@ -41,10 +41,18 @@ class Calls:
         runner: Runs the requests.
         broken: An error after which what is under way is not waited for, though it is one of
             datakit's own.
+        proven: Whether the teacher is known to answer: then it may refuse all of these.
     """
 
-    def __init__(self, runner: Runner, broken: type[DatakitError] | tuple[()] = ()) -> None:
+    def __init__(
+        self,
+        runner: Runner,
+        broken: type[DatakitError] | tuple[()] = (),
+        *,
+        proven: bool = False,
+    ) -> None:
         self.stopped: BudgetError | None = None
+        self._proven = proven
         self._runner = runner
         self._broken = broken
         self._waiting: deque[tuple[Any, asyncio.Task[Any]]] = deque()
@@ -56,9 +64,10 @@ class Calls:
         `Drop("budget")`, and `stopped` says so.
 
         Raises:
-            ProviderError: If every request was refused, or as a call raises it.
+            ProviderError: If every request was refused by a teacher that never answered, or as a
+                call raises it.
         """
-        answered = refused = 0
+        answered, refused = int(self._proven), 0
         try:
             for item, outcome in self._ordered(calls):
                 if isinstance(outcome, RequestError):

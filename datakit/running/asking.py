@@ -59,7 +59,8 @@ class Asking:
             yield from self._engine.map(step, records)
             return
         label, client = self._own[id(step)]
-        calls = Calls(self._runner, broken=StepFailedError)
+        proven = client.totals.answers > 0
+        calls = Calls(self._runner, broken=StepFailedError, proven=proven)
         asked = ((record, self._ask(step, label, client, record)) for record in records)
         try:
             yield from calls.of(asked)

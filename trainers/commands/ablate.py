@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from datakit.cli.console import Console, command
+from datakit.cli.flags import usd
 from datakit.errors import InputError
 from trainers.commands.flags import add_flags
 from trainers.commands.lift import WATCHED, add_study, shown_lift, study_options
@@ -45,6 +46,12 @@ def _configure(parser: argparse.ArgumentParser) -> None:
         "else; says what that costs, and asks first",
     )
     parser.add_argument(
+        "--budget",
+        type=usd,
+        metavar="USD",
+        help="with --rerun: a cap for all that the teacher is asked anew, in US dollars",
+    )
+    parser.add_argument(
         "--sweep",
         metavar="SCORE",
         help="instead: move the cutoff of a score, or of len(output), against random removal "
@@ -73,7 +80,14 @@ def ablate(args: argparse.Namespace, console: Console) -> int:
     from trainers.lift.ablating import ablate as measured
 
     rerun = _asking(args, console) if args.rerun else None
-    found = measured(args.pipeline, only=args.step, alone=args.alone, rerun=rerun, **options)
+    found = measured(
+        args.pipeline,
+        only=args.step,
+        alone=args.alone,
+        rerun=rerun,
+        budget=args.budget,
+        **options,
+    )
     console.document(found.to_json())
     rows = [
         [
@@ -98,8 +112,12 @@ def _check(args: argparse.Namespace) -> None:
     if args.sweep is None:
         given = [name for name in ("cuts", "keep") if getattr(args, name) is not None]
         wrong += [f"--{name}: belongs to --sweep SCORE." for name in given]
+        if args.budget is not None and not args.rerun:
+            wrong.append("--budget: belongs to --rerun; nothing else asks a teacher.")
     else:
         wrong += [f"--{each}: not with --sweep." for each in ("alone", "rerun") if vars(args)[each]]
+        if args.budget is not None:
+            wrong.append("--budget: not with --sweep.")
         if len(args.step) > 1:
             wrong.append("--step: with --sweep, one step at most is left out.")
     if wrong:

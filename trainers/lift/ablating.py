@@ -15,18 +15,17 @@ from typing import Any
 from datakit.ablation import Ablation, Rerun, StepCost, control_of, open_ablation
 from datakit.ablation import Variant as Rebuilt
 from datakit.errors import InputError
-from datakit.record import Record
-from datakit.running.growth import Progress
 from datakit.running.pipeline import Pipeline
 from trainers.lift.arms import Arm, bound, by_lot, variants_of, worth_of
 from trainers.lift.budget import Budget
 from trainers.lift.carrying import carry_out, check
 from trainers.lift.draws import seed_of
+from trainers.lift.rerunning import Reruns
 from trainers.lift.result import Lift
 from trainers.lift.study import declare
 from trainers.lift.terms import Terms
-from trainers.lift.variants import Variant, gone_of
-from trainers.lift.worth import HELPLESS, NEEDED, Ablated, Worth, verdict_of
+from trainers.lift.variants import Variant
+from trainers.lift.worth import HELPLESS, NEEDED, Ablated, Worth, unknown, verdict_of
 from trainers.lift.written import page_of, save
 from trainers.quiet import quiet
 
@@ -44,6 +43,7 @@ def ablate(
     only: Sequence[str] = (),
     alone: bool = False,
     rerun: Callable[[Rerun], bool] | None = None,
+    budget: str | None = None,
     **terms: Any,  # noqa: ANN401  each as `Terms` has it
 ) -> Ablated:
     """Measures what each step of a finished pipeline was worth.
@@ -55,6 +55,7 @@ def ablate(
         alone: Whether each step is also measured alone: the generators, it, and nothing else.
         rerun: Is asked whether the pipeline is run again without a step, where that would ask
             the teacher something new; None never does.
+        budget: US dollars for all that is asked anew, such as `"5.00"`; None is no cap.
         **terms: `task` and whatever else `trainers.lift.terms.Terms` takes.
 
     Raises:
@@ -64,19 +65,20 @@ def ablate(
     page = page_of(held.out)
     with open_ablation(pipeline, store=held.store) as lab:
         held.ear.say(f"rebuilt   {lab.ref}: all steps give its records again, and nobody was asked")
-        budget = Budget("steps", steps, held.batch)
+        matched = Budget("steps", steps, held.batch)
+        again = Reruns(rerun, held, budget)
         if rerun is not None:
             # What is wrong is found before the teacher is paid.
             whole = [_variant(lab.ref, lab.all())]
-            check(declare(whole, held, budget, baseline=lab.ref), held)
-        taken = _Taken.apart(lab, _chosen(only, lab), held, steps=steps, alone=alone, rerun=rerun)
+            check(declare(whole, held, matched, baseline=lab.ref), held)
+        taken = _Taken.apart(lab, _chosen(only, lab), held, again, steps=steps, alone=alone)
     arms = [each.arm for each in taken.changes if each.arm is not None]
     found = None
     if arms:
         study = declare(
             variants_of(taken.whole, arms),
             held,
-            budget,
+            matched,
             baseline=taken.whole.name,
         )
         found = carry_out(bound(study, arms), held, page)
@@ -104,6 +106,7 @@ class _Change:
     whole: int
     cost: StepCost
     arm: Arm | None
+    unasked: int = 0
 
     @property
     def makes(self) -> bool:
@@ -126,10 +129,10 @@ class _Taken:
         lab: Ablation,
         chosen: Sequence[str],
         terms: Terms,
+        again: Reruns,
         *,
         steps: int,
         alone: bool,
-        rerun: Callable[[Rerun], bool] | None,
     ) -> _Taken:
         every = lab.all()
         costs = {each.step: each for each in lab.costs()}
@@ -139,7 +142,7 @@ class _Taken:
         for step in chosen:
             left = lab.without(step)
             if left.held:
-                left, note = _again(lab, step, left, rerun, terms)
+                left, note = again.of(lab, step, left)
                 notes.append(note)
             held |= left.held
             # What holds for all of them is told once.
@@ -148,7 +151,7 @@ class _Taken:
         if alone:
             filters = (each for each in chosen if each not in lab.generators)
             changes += [_alone(lab, step, costs[step], terms) for step in filters]
-        if held:
+        if held and lab.generators:
             notes.insert(
                 0,
                 "Candidates are held fixed: those that the run made with all steps in place. "
@@ -185,49 +188,10 @@ def _funnel(every: Rebuilt) -> Iterator[tuple[str, int]]:
         yield str(row["step"]), int(row["kept"]) - int(row["in"])
 
 
-def _again(
-    lab: Ablation,
-    step: str,
-    left: Rebuilt,
-    rerun: Callable[[Rerun], bool] | None,
-    terms: Terms,
-) -> tuple[Rebuilt, str]:
-    """Runs the pipeline again without a step, if the user agrees to what that costs."""
-    try:
-        asked = lab.rerun(step)
-    except InputError as error:
-        return left, f"There is no true rerun without {step}: {error}"
-    if asked.records is not None and asked.free:
-        return _rerun(lab, left, asked.records, ()), f"True rerun: {asked}"
-    if rerun is None or not rerun(asked):
-        return left, f"A true rerun without {step}: {asked}"
-    from datakit.api import run
-
-    lab.carry(asked)
-    version = run(asked.pipeline, store=terms.store, tell=lambda it: _tell(it, terms))
-    left = _rerun(lab, left, tuple(version.records()), gone_of(version))
-    return left, f"{version.ref} is a true rerun: {asked}"
-
-
-def _rerun(
-    lab: Ablation, left: Rebuilt, records: tuple[Record, ...], gone: tuple[Record, ...]
-) -> Rebuilt:
-    """Returns what a rerun gave in the place of what was rebuilt from fixed candidates."""
-    seeds = lab.all().seeds | left.seeds
-    ids = {each.id for each in records}
-    fresh = Rebuilt(left.name, left.kind, left.step, records, seeds=seeds & ids, gone=gone)
-    return replace(fresh, changed=fresh.sha256 != lab.all().sha256)
-
-
-def _tell(it: Progress, terms: Terms) -> None:
-    text = f"rerun: round {it.round}, request {it.done:,} of {it.requests:,}, {it.kept:,} kept"
-    terms.ear.progress(text, it.done == it.requests)
-
-
 def _left_out(lab: Ablation, step: str, left: Rebuilt, cost: StepCost, terms: Terms) -> _Change:
     every = lab.all()
-    change = _Change(step, False, len(left), len(every), cost, None)
-    if not left.changed or not left.records:
+    change = _Change(step, False, len(left), len(every), cost, None, left.unasked)
+    if left.unasked or not left.changed or not left.records:
         return change
     name = f"without {step}"
     if len(left) == len(every):
@@ -250,8 +214,8 @@ def _left_out(lab: Ablation, step: str, left: Rebuilt, cost: StepCost, terms: Te
 
 def _alone(lab: Ablation, step: str, cost: StepCost, terms: Terms) -> _Change:
     bare, own = lab.bare(), lab.only(step)
-    change = _Change(step, True, len(own), len(bare), cost, None)
-    if own.sha256 == bare.sha256 or not own.records:
+    change = _Change(step, True, len(own), len(bare), cost, None, own.unasked)
+    if own.unasked or own.sha256 == bare.sha256 or not own.records:
         return change
     control, words = f"random instead of {step} alone", "records dropped at random instead"
     drawn = _draws(bare, own, terms, apart=True)
@@ -276,6 +240,8 @@ def _worth(change: _Change, found: Lift | None, family: int) -> Worth:
         if not change.alone:
             raw = worth_of(found, found.baseline, f"without {change.step}", family)
     none = HELPLESS if change.alone else NEEDED
+    if change.unasked:
+        none = unknown(change.unasked, rerun=not change.alone)
     rival = "as many at random" if arm is None or arm.control else "what comes out without it"
     verdict = verdict_of(worth, raw if change.makes else None, found, change.cost, rival)
     return Worth(
@@ -283,11 +249,11 @@ def _worth(change: _Change, found: Lift | None, family: int) -> Worth:
         alone=change.alone,
         records=change.records,
         whole=change.whole,
-        changed=arm is not None or not change.records,
+        changed=arm is not None or not change.records or change.unasked > 0,
         makes=change.makes,
         against="" if arm is None else arm.words,
         worth=worth,
         raw=raw,
         cost=change.cost,
-        verdict=verdict if change.records else none,
+        verdict=verdict if change.records and not change.unasked else none,
     )

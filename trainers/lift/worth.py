@@ -6,17 +6,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from datakit.ablation import StepCost
+from datakit.amounts import counted
 from trainers.lift.estimate import ENOUGH, Difference
 from trainers.lift.result import Lift, difference_json
 from trainers.lift.words import held_against
 
-__all__ = ["HELPLESS", "NEEDED", "Ablated", "Worth", "verdict_of"]
+__all__ = ["HELPLESS", "NEEDED", "Ablated", "Worth", "unknown", "verdict_of"]
 
 _SAID = {
     "Paid": "Paid:",
     "Hurt": "Hurt:",
     "Open": "Cannot be told from chance at this size:",
     "Changed nothing": "Changed no record:",
+    "Not known": "Not known, since a teacher would have to be asked:",
 }
 NEEDED = "Cannot be left out: no record comes out without it."
 _ONE = {"points": "point", "nats per token": "nat per token", "bits per byte": "bit per byte"}
@@ -98,7 +100,9 @@ class Ablated:
     def verdict(self) -> str:
         """All steps in a sentence: which paid, which hurt, which cannot be told from chance."""
         if not any(each.worth for each in self.steps):
-            return "No step changed a record that is trained on."
+            unclear = [each.name for each in self.steps if each.verdict.startswith("Not known")]
+            rest = f" {_SAID['Not known']} {', '.join(unclear)}." if unclear else ""
+            return f"No step changed a record that is trained on.{rest}"
         if self.lift is None or self.lift.stopped or not self.lift.comparison.enough:
             return next(each.verdict for each in self.steps if each.worth)
         parts = []
@@ -120,6 +124,17 @@ class Ablated:
             "verdicts": verdicts,
             "verdict": self.verdict,
         }
+
+
+def unknown(records: int, *, rerun: bool) -> str:
+    """Says that the log cannot tell what a step was worth.
+
+    Args:
+        records: Those of which nobody was asked what a later step asks.
+        rerun: Whether a true rerun would tell.
+    """
+    text = f"Not known: of {counted(records, 'record')} nobody was asked what a later step asks"
+    return f"{text}; --rerun asks." if rerun else f"{text}."
 
 
 def verdict_of(

@@ -1,24 +1,29 @@
 """What the steps of a finished run were worth, on a tiny model."""
 
+import dataclasses
 import json
 import math
 from statistics import stdev
 
 import pytest
 
+from datakit import api
 from datakit.ablation import open_ablation
 from datakit.errors import InputError
 from datakit.steps.dedup.exact import Exact
 from datakit.steps.filter.length import Length
 from datakit.steps.filter.where import Where
+from datakit.steps.score.judge import Judge
 from tests.ablation.runs import Chars, finished
+from tests.ablation.test_replayed import given, plan
+from tests.loopback import serve
 from tests.running.steps import triples
 from tests.trainers.lift.test_lifting import ends
 from tests.trainers.lift.tiny import SETTINGS
 from trainers.lift.ablating import ablate
 from trainers.lift.kept import Kept
 from trainers.lift.page.ablated import render
-from trainers.lift.worth import HELPLESS
+from trainers.lift.worth import HELPLESS, NEEDED
 
 STEPS = (
     triples(3),
@@ -170,3 +175,20 @@ def test_a_true_rerun_is_asked_for_first(run, tmp_path, tiny_model_dir):
     assert len(asked) == 1
     assert "A rerun without filter.where" in asked[0]
     assert any(text.startswith("A true rerun without filter.where") for text in found.notes)
+
+
+def test_what_the_log_cannot_tell_is_not_known(tmp_path, tiny_model_dir):
+    with serve(plan()) as server:
+        asked = given(tmp_path, server, Length(min_chars=19), Judge(), Where("judge >= 4"))
+        api.run(asked, store=tmp_path / "store")
+    found = measured((asked, tmp_path), tmp_path, tiny_model_dir, seeds=1)
+    verdicts = {each.step: each.verdict for each in found.steps}
+    text = "Not known: of 10 records nobody was asked what a later step asks; --rerun asks."
+    assert verdicts["filter.length"] == text
+    assert verdicts["score.judge"] == NEEDED
+    assert verdicts["filter.where"].startswith("No verdict: 5 replicates")
+    assert any("they are missing here" in note for note in found.notes)
+    nothing = dataclasses.replace(found, steps=found.steps[:1], lift=None)
+    assert nothing.verdict.endswith("a teacher would have to be asked: filter.length.")
+    page = render(nothing)
+    assert "Not known" in page
