@@ -24,7 +24,7 @@ calibrate: $(VENV)/.dev
 
 # Throughput of generation against its peers, which are installed into build/peers.
 bench: $(VENV)/.dev
-	$(BIN)/python -m tests.benchmarks.throughput --venvs build/peers
+	$(BIN)/python -m tests.benchmarks.throughput --venvs build/peers --count 4000
 
 test: $(VENV)/.dev
 	$(PYTEST) -n 2 --dist loadfile -m "not slow" --cov --cov-report=term:skip-covered --no-cov-on-fail

@@ -133,9 +133,9 @@ class Lift:
                 f"{most:.3f} nats per token."
             )
         elif open := [each.high for each in self.forgotten.values() if each.high is not None]:
+            ruled = f"more than {most:.3f} nats per token worse" if (most := max(open)) > 0 else "it"
             said.append(
-                "Forgetting: no variant is clearly worse on the general set; more than "
-                f"{max(0.0, *open):.3f} nats per token worse is ruled out."
+                f"Forgetting: no variant is clearly worse on the general set; {ruled} is ruled out."
             )
         worse = [
             name
