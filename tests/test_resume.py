@@ -227,6 +227,17 @@ def test_neither_concurrency_nor_latency_changes_the_data(tmp_path, concurrency)
         assert max(server.bodies().values()) == 2 == min(server.bodies().values())
 
 
+def test_where_the_model_is_served_changes_no_byte(tmp_path):
+    found = []
+    for name in ("one", "two"):
+        with serve(Plan(FAULTS)) as server:
+            project = Project(tmp_path / name, server.url)
+            run(project)
+            found.append((server.url, project.files()))
+    assert found[0][0] != found[1][0]
+    assert found[0][1] == found[1][1]
+
+
 def changed(project, old, new):
     text = project.pipeline.read_text()
     assert old in text

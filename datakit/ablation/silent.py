@@ -108,7 +108,7 @@ class Replayed(Client):
         """Returns the key of a request, and notes in which call of the step it is asked."""
         key = super().key(request, occurrence)
         call = occurrence.rpartition("/")[0]
-        self._calls[call].append(key)
+        self._calls[call].append(self.name(request, occurrence))
         self._call_of[key] = call
         return key
 
@@ -124,8 +124,8 @@ class Replayed(Client):
             return await super().ask(key, request)
         # Requests that a step asks at once are all noted before it is told of the first.
         await asyncio.sleep(0)
-        keys = tuple(self._calls[self._call_of[key]])
-        refused = self._refused.get(made_id(self._step, (), keys, 0))
+        names = tuple(self._calls[self._call_of[key]])
+        refused = self._refused.get(made_id(self._step, (), names, 0))
         if refused and not self._cut.reached:
             self.refusals += 1
             reason, message = refused

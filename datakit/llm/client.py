@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
@@ -80,12 +80,17 @@ class Client:
         self._pace = pace
         self._batches = batches
         self._identity = provider.identity()
+        self._named = {k: v for k, v in self._identity.items() if k != "base_url"}
         self._failed: DatakitError | None = None
         self._ended = asyncio.Event()
 
     def key(self, request: Request, occurrence: str) -> str:
         """Returns the key of a request in the log."""
         return request_key(self._identity, request, occurrence)
+
+    def name(self, request: Request, occurrence: str) -> str:
+        """Returns what a request is known by in the data: the same wherever the model is served."""
+        return request_key(self._named, request, occurrence)
 
     async def ask(self, key: str, request: Request) -> tuple[Response, Decimal]:
         """Returns the response to a request and its cost in US dollars.
@@ -200,7 +205,7 @@ class LLM:
         self.ordinal = ordinal
         self.seeds = seeds
         self.rng = random.Random(seed)
-        self.keys: list[str] = []
+        self.names: list[str] = []
         self.cost = Decimal(0)
         self.prompt_hash = ""
         self._client = client
@@ -314,20 +319,38 @@ class LLM:
 
     def _next_seed(self) -> int:
         # Providers take 32 bits; the second request of a call must not repeat the first.
-        return (self._seed + len(self.keys) * 0x9E3779B1) % 2**31
+        return (self._seed + len(self.names) * 0x9E3779B1) % 2**31
 
     async def _ask(self, request: Request) -> list[Sample]:
         knobs = self._client.provider.knobs
         sent = request.within(knobs)
         # Where several answers cannot be had at once, each is a request of its own.
         times = request.n if "n" not in knobs else 1
-        return [sample for _ in range(times) for sample in await self._ask_once(sent)]
-
-    async def _ask_once(self, request: Request) -> list[Sample]:
-        occurrence = f"{self.where}/{len(self.keys)}"
         self.prompt_hash = self.prompt_hash or digest([request.prompt, list(request.messages)])
-        key = self._client.key(request, occurrence)
-        self.keys.append(key)
-        response, cost = await self._client.ask(key, request)
-        self.cost += cost
-        return list(response.samples)
+        keys = [self._next_key(sent) for _ in range(times)]
+        answers = await _all([self._client.ask(key, sent) for key in keys])
+        self.cost += sum((cost for _, cost in answers), Decimal(0))
+        return [sample for response, _ in answers for sample in response.samples]
+
+    def _next_key(self, request: Request) -> str:
+        occurrence = f"{self.where}/{len(self.names)}"
+        self.names.append(self._client.name(request, occurrence))
+        return self._client.key(request, occurrence)
+
+
+async def _all(asked: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
+    """Awaits requests at once, all of them to their end: what is under way is paid for.
+
+    Raises:
+        BaseException: The first that one of them raised, in their order.
+    """
+    if len(asked) == 1:
+        return [await asked[0]]
+    tasks = [asyncio.ensure_future(each) for each in asked]
+    try:
+        await asyncio.wait(tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    return [task.result() for task in tasks]

@@ -93,5 +93,5 @@ def _booked(step: object, record: Record, child: Record, llm: LLM) -> Record:
         "cost": f"{llm.cost:f}",
         "license": joint_license([record.meta.get("license")], llm.license),
     }
-    own = made_id(step, (record.id,), tuple(llm.keys), 0)
-    return child.replace(id=own, meta={**child.meta, **books}) if llm.keys else child
+    own = made_id(step, (record.id,), tuple(llm.names), 0)
+    return child.replace(id=own, meta={**child.meta, **books}) if llm.names else child

@@ -114,7 +114,7 @@ def finished(
     }
     record = record.replace(
         # A step that asks nobody has no request keys to tell its calls apart.
-        id=made_id(step, parents, tuple(llm.keys) or (llm.where,), at),
+        id=made_id(step, parents, tuple(llm.names) or (llm.where,), at),
         # The books are the engine's: what a step copied from a parent's is not true of its child.
         meta={**books, **{k: v for k, v in record.meta.items() if k not in books}},
     )

@@ -191,7 +191,7 @@ def test_llm_asks_with_a_seed_of_its_own_each_time(tmp_path):
     steps += [lambda llm: llm.chat("a", system="be kind"), lambda llm: llm.chat("a")]
     llm, provider = make(tmp_path / "log", steps)
     assert len({each.seed for each in provider.sent}) == 4
-    assert len(set(llm.keys)) == 4
+    assert len(set(llm.names)) == 4
     assert provider.sent[2].messages == (
         {"role": "system", "content": "be kind"},
         {"role": "user", "content": "a"},
@@ -199,10 +199,10 @@ def test_llm_asks_with_a_seed_of_its_own_each_time(tmp_path):
     assert llm.cost == 4 * PRICE.of(Usage(10, 50))
     assert (llm.model, llm.license, llm.form) == ("m", "MIT", "chat")
     again, _ = make(tmp_path / "other", steps)
-    assert (again.keys, again.prompt_hash) == (llm.keys, llm.prompt_hash)
+    assert (again.names, again.prompt_hash) == (llm.names, llm.prompt_hash)
     assert again.rng.random() == llm.rng.random()
     elsewhere, _ = make(tmp_path / "more", steps, where="0/0/1")
-    assert not set(elsewhere.keys) & set(llm.keys)
+    assert not set(elsewhere.names) & set(llm.names)
     assert elsewhere.prompt_hash == llm.prompt_hash
 
 

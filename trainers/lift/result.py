@@ -133,7 +133,8 @@ class Lift:
                 f"{most:.3f} nats per token."
             )
         elif open := [each.high for each in self.forgotten.values() if each.high is not None]:
-            ruled = f"more than {most:.3f} nats per token worse" if (most := max(open)) > 0 else "it"
+            most = max(open)
+            ruled = f"more than {most:.3f} nats per token worse" if most > 0 else "it"
             said.append(
                 f"Forgetting: no variant is clearly worse on the general set; {ruled} is ruled out."
             )
