@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from datakit.errors import InputError as InputError
     from datakit.errors import ProviderError as ProviderError
     from datakit.llm.client import LLM as LLM
+    from datakit.offline import export_batch as export_batch
+    from datakit.offline import import_batch as import_batch
     from datakit.outcome import Drop as Drop
     from datakit.outcome import Rejected as Rejected
     from datakit.record import Record as Record
@@ -52,7 +54,9 @@ _PUBLIC = {
     "apply": "datakit.direct",
     "contamination": "datakit.direct",
     "dedup": "datakit.direct",
+    "export_batch": "datakit.offline",
     "filter": "datakit.direct",
+    "import_batch": "datakit.offline",
     "load": "datakit.api",
     "plan": "datakit.api",
     "run": "datakit.api",

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, suppress
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from datakit.carrying import LOG, Prepared, Run, carry_out, limited
 from datakit.config import load_pipeline
-from datakit.errors import BudgetError, InputError, StoreError
-from datakit.fingerprint import EXCLUDED
+from datakit.errors import InputError
 from datakit.llm.batches import Batches, Batching
 from datakit.llm.budget import Budget
 from datakit.llm.client import Client
@@ -21,66 +20,16 @@ from datakit.llm.loop import Loop
 from datakit.llm.request import ALL, Provider
 from datakit.llm.teacher import Teacher, check_budget, open_provider
 from datakit.record import Record
-from datakit.report import card, render
-from datakit.running.asking import Asking
-from datakit.running.flow import Flow
-from datakit.running.growth import Growth, Progress, grow
+from datakit.running.growth import Progress
 from datakit.running.history import History, history_of, history_of_log
 from datakit.running.knobs import unheeded
-from datakit.running.local import Engine, LocalEngine
 from datakit.running.pipeline import Pipeline
 from datakit.running.plan import Plan, make_plan, requests_of
 from datakit.store import Store, Version
-from datakit.store.manifest import manifest
 
 __all__ = ["Prepared", "Run", "execute", "load", "plan", "prepare", "run"]
 
-_LOG = "responses.jsonl"
 _BATCHES = "batches.jsonl"
-# Marks a log that `fresh` began, until a version has come of it.
-_FRESH = "responses.fresh"
-
-
-@dataclass(frozen=True)
-class Run:
-    """What `execute` came to.
-
-    Args:
-        version: The version.
-        new: False if the newest version already is what the pipeline gives.
-        growth: The rounds, if records were made.
-        stopped: What to tell the user, if the budget ended it.
-    """
-
-    version: Version
-    new: bool
-    growth: Growth | None = None
-    stopped: str = ""
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """A run of which nothing is known to be wrong; nothing is written or spent yet.
-
-    Args:
-        pipeline: What is run.
-        store: Where the version goes.
-        seeds: The seeds.
-        providers: Who answers, by the place of the step.
-    """
-
-    pipeline: Pipeline
-    store: Store
-    seeds: list[Record]
-    providers: Mapping[int, Provider]
-
-    @property
-    def recipe_hash(self) -> str:
-        """The identity of what the run would give."""
-        teacher_of = self.pipeline.teacher_of
-        return self.pipeline.recipe_hash(
-            {at: _who(each, teacher_of(at)) for at, each in self.providers.items()}
-        )
 
 
 def run(
@@ -128,22 +77,8 @@ def execute(
         tell: As for `run`.
         budget: Another than one of the pipeline's cap, for all that is asked and was asked.
     """
-    name, store = prepared.pipeline.name, prepared.store
-    for last in store.versions(name)[-1:]:
-        if not fresh and _same(last, prepared.recipe_hash):
-            return Run(last, new=False)
-    try:
-        with store.writing(name) as work:
-            return _write(prepared, work, fresh, tell, budget or Budget(prepared.pipeline.cap))
-    except OSError as error:
-        where = error.filename or store.root / name
-        raise StoreError(f"{where}: cannot be written: {error.strerror or error}.") from None
-
-
-def _same(version: Version, recipe_hash: str) -> bool:
-    if version.verify() or version.manifest["recipe_hash"] != recipe_hash:
-        return False
-    return not version.manifest["interrupted"]
+    capped = budget or Budget(prepared.pipeline.cap)
+    return carry_out(prepared, partial(_clients, prepared, capped), fresh=fresh, tell=tell)
 
 
 def prepare(
@@ -153,8 +88,9 @@ def prepare(
     name: str | None = None,
     budget: str | None = None,
     limit: int | None = None,
+    opener: Callable[[Teacher], Provider] = open_provider,
 ) -> Prepared:
-    """Opens and reads what a run needs; see `run` for the arguments.
+    """Opens and reads what a run needs; see `run` for the arguments; `opener` opens a teacher.
 
     Raises:
         InputError: With everything that is wrong, at once.
@@ -174,7 +110,7 @@ def prepare(
         try:
             check_budget(teacher, asked.cap)
             if repr(teacher) not in opened:
-                opened[repr(teacher)] = open_provider(teacher)
+                opened[repr(teacher)] = opener(teacher)
             providers[place] = opened[repr(teacher)]
         except InputError as error:
             problems += [each for each in error.problems if each not in problems]
@@ -223,103 +159,11 @@ def _adjusted(
     return replace(asked, **changes)
 
 
-def _who(provider: Provider, teacher: Teacher) -> dict[str, Any]:
-    """Returns all of a teacher that shows in the data: answers, licence and cost."""
-    known = {**provider.identity(), "form": provider.form}
-    known |= {"license": teacher.license, "price": teacher.price or _text(teacher.listed_price)}
-    return {key: value for key, value in known.items() if key not in EXCLUDED}
-
-
-def _text(value: object) -> str | None:
-    return None if value is None else str(value)
-
-
-def _write(
-    prepared: Prepared,
-    work: Path,
-    fresh: bool,
-    tell: Callable[[Progress], None] | None,
-    budget: Budget,
-) -> Run:
-    pipeline, store = prepared.pipeline, prepared.store
-    with ExitStack() as stack:
-        engine: Engine = stack.enter_context(closing(LocalEngine()))
-        loop = stack.enter_context(Loop())
-        growth, clients = None, {}
-        if pipeline.askers:
-            log = stack.enter_context(_log(store.root / pipeline.name, fresh))
-            clients = _clients(pipeline, prepared.providers, log, budget)
-            stack.callback(_close, clients, loop)
-            engine = Asking(engine, pipeline.steps, clients, loop, pipeline.random_seed)
-        flow = Flow(
-            pipeline.steps,
-            engine,
-            work,
-            keep_seeds=pipeline.include_seeds,
-            remember=bool(pipeline.makers),
-        )
-        if pipeline.makers:
-            makers = {at: clients[at] for at in pipeline.makers}
-            tell = tell or (lambda _: None)
-            growth = loop.work(partial(grow, pipeline, flow, prepared.seeds, makers, loop, tell))
-            started = len(prepared.seeds)
-        else:
-            started = loop.work(partial(flow.run, _limited(pipeline), {}))
-        draft = store.draft(pipeline.name)
-        stack.callback(draft.discard)
-        totals = [client.totals for client in dict.fromkeys(clients.values())]
-        whole = manifest(
-            pipeline, flow, growth, totals, recipe_hash=prepared.recipe_hash, started_from=started
-        )
-        written = draft.write(whole, flow.kept.path, flow.dropped.path)
-        message = growth.message if growth else str(engine.stopped or "")
-        if written.manifest["interrupted"] and _is_there(store, written):
-            raise BudgetError(message)
-        draft.add("report.html", render(written))
-        draft.add("README.md", card(written))
-        stopped = message if written.manifest["interrupted"] else ""
-        done = Run(draft.publish(), new=True, growth=growth, stopped=stopped)
-        (store.root / pipeline.name / _FRESH).unlink(missing_ok=True)
-        return done
-
-
-def _is_there(store: Store, written: Version) -> bool:
-    keys = ("recipe_hash", "data_sha256", "dropped_sha256")
-    return any(
-        not last.verify() and all(last.manifest[key] == written.manifest[key] for key in keys)
-        for last in store.versions(written.name)[-1:]
-    )
-
-
-def _limited(pipeline: Pipeline) -> Iterator[Record]:
-    for number, record in enumerate(pipeline.start().read()):
-        if number == pipeline.limit:
-            return
-        yield record
-
-
-def _log(folder: Path, fresh: bool) -> ResponseLog:
-    """Opens the log of answers, a new one if that is asked for.
-
-    A new one that never came to a version is gone on with: what it cost is not paid again.
-    """
-    path, begun = folder / _LOG, folder / _FRESH
-    if fresh and path.exists() and not begun.exists():
-        number = 1
-        while (old := path.with_suffix(f".{number}.jsonl")).exists():
-            number += 1
-        begun.touch()
-        path.rename(old)
-    return ResponseLog(path)
-
-
-def _clients(
-    pipeline: Pipeline, providers: Mapping[int, Provider], log: ResponseLog, budget: Budget
-) -> dict[int, Client]:
+def _clients(prepared: Prepared, budget: Budget, log: ResponseLog) -> dict[int, Client]:
     made: dict[int, Client] = {}
     clients: dict[int, Client] = {}
-    for place, provider in providers.items():
-        teacher = pipeline.teacher_of(place)
+    for place, provider in prepared.providers.items():
+        teacher = prepared.pipeline.teacher_of(place)
         if id(provider) not in made:
             batches = None
             if isinstance(provider, Batching) and teacher.mode == "batch":
@@ -332,11 +176,6 @@ def _clients(
             )
         clients[place] = made[id(provider)]
     return clients
-
-
-def _close(clients: Mapping[int, Client], loop: Loop) -> None:
-    with suppress(KeyboardInterrupt):
-        loop.work(lambda: [loop.run(each.provider.close()) for each in {*clients.values()}])
 
 
 def plan(pipeline: str | Path | Pipeline, *, store: str | Path | None = None) -> Plan:
@@ -364,7 +203,7 @@ def _measured(pipeline: Pipeline, store: Store) -> tuple[History | None, int]:
     """Returns what the latest version that tells has measured, else the log; and its answers."""
     history, logged = None, 0
     if pipeline.askers:
-        history, logged = history_of_log(store.root / pipeline.name / _LOG)
+        history, logged = history_of_log(store.root / pipeline.name / LOG)
     for version in reversed(store.versions(pipeline.name)):
         if found := history_of(version.manifest["funnel"], version.manifest):
             return found, logged
@@ -372,7 +211,7 @@ def _measured(pipeline: Pipeline, store: Store) -> tuple[History | None, int]:
 
 
 def _count(pipeline: Pipeline) -> int:
-    return sum(1 for _ in _limited(pipeline))
+    return sum(1 for _ in limited(pipeline))
 
 
 def load(reference: str, *, store: str | Path | None = None) -> Version:

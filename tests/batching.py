@@ -11,7 +11,7 @@ import email.parser
 import email.policy
 import json
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -176,32 +176,36 @@ class _Batching(_Handler):
                 if self.flaw.expired <= at < self.flaw.expired + self.flaw.errored
                 else kind
             )
-        return (_of_openai if api == "openai" else _of_anthropic)(key, body, chance, kind)
+        said = self.server.plan.reply
+        return (_of_openai if api == "openai" else _of_anthropic)(key, body, chance, kind, said)
 
     def _json(self, value: dict[str, Any]) -> None:
         self._send(200, json.dumps(value).encode())
 
 
-def _of_openai(key: str, body: dict[str, Any], chance: random.Random, kind: str) -> Row:
+Said = Callable[[dict[str, Any]], str | None] | None
+
+
+def _of_openai(key: str, body: dict[str, Any], chance: random.Random, kind: str, said: Said) -> Row:
     row: dict[str, Any] = {"id": "r", "custom_id": key, "response": None, "error": None}
     if kind == "expired":
         return row | {"error": {"code": "batch_expired", "message": "it expired"}}
     status = {"refused": 400, "errored": 500}.get(kind, 200)
-    made = answer("/v1/chat/completions", body, chance)
+    made = answer("/v1/chat/completions", body, chance, "", said)
     wrong = {"error": {"message": "because the test says so"}}
     return row | {"response": {"status_code": status, "body": made if status == 200 else wrong}}
 
 
 def _of_anthropic(
-    key: str, body: dict[str, Any], chance: random.Random, kind: str
-) -> dict[str, Any]:
+    key: str, body: dict[str, Any], chance: random.Random, kind: str, said: Said
+) -> Row:
     if kind == "expired":
         return {"custom_id": key, "result": {"type": "expired"}}
     if kind in ("refused", "errored"):
         name = "invalid_request_error" if kind == "refused" else "api_error"
         error = {"type": "error", "error": {"type": name, "message": "because the test says so"}}
         return {"custom_id": key, "result": {"type": "errored", "error": error}}
-    message = answer("/v1/messages", body, chance)
+    message = answer("/v1/messages", body, chance, "", said)
     return {"custom_id": key, "result": {"type": "succeeded", "message": message}}
 
 

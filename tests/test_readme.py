@@ -1,5 +1,6 @@
 """What the README says must be true: its YAML, its commands, its Python."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -51,6 +52,7 @@ def quick(words):
     """Returns what makes a command of the README short; what it says is true without."""
     more = {
         "run": "--limit 3",
+        "batch": "--name byhand",
         "train": "" if "merge" in words else "--steps 1",
         "eval": "--limit 2 --no-general --max-new-tokens 16",
         "chat": "--max-new-tokens 8",
@@ -59,6 +61,17 @@ def quick(words):
         "ablate": STUDY,
     }
     return more.get(words[0], "").split()
+
+
+def answer(asked, path):
+    """Answers requests as one does by hand."""
+    rows = [json.loads(line) for line in asked.read_text("utf-8").splitlines()]
+    assert rows
+    said = [
+        {"custom_id": row["custom_id"], "text": ["A boat."] * row["body"].get("n", 1)}
+        for row in rows
+    ]
+    path.write_text("".join(json.dumps(row) + "\n" for row in said), "utf-8")
 
 
 @pytest.mark.slow
@@ -78,6 +91,8 @@ def test_the_commands_work_in_their_order(tmp_path):
         if line.startswith("datakit compare "):
             # It waits for a person to rate; tests/trainers/commands has it.
             continue
+        if line.startswith("datakit batch import "):
+            answer(tmp_path / "asked.jsonl", tmp_path / "answers.jsonl")
         # `make demo` made that version; here `run` has made another.
         line = line.replace("sql_demo@latest", "mydata@latest")
         line = line.replace("pipelines/sql_demo.yaml", "mydata/pipeline.yaml")

@@ -36,6 +36,7 @@ COMMANDS = {
     "seeds": ("seeds", "check FILE: lint a file of seeds"),
     "plan": ("runs", "what a run would send, cost and take; spends nothing"),
     "run": ("runs", "run a pipeline; resumes by itself"),
+    "batch": ("batch", "export or import a teacher's requests and answers as files"),
     "steps": ("catalog", "registered steps, or one of them with its parameters"),
     "schema": ("catalog", "JSON Schema of a pipeline"),
     "ls": ("versions", "datasets and their newest versions"),
@@ -54,7 +55,8 @@ _INTERRUPTED = 130
 _OUR_FAULT = 70
 _SAVED = " What was answered is saved; the same command goes on from there."
 _TRIALS = " Finished trials are kept; the same command goes on from there."
-_KEPT = {"run": _SAVED, "judge": _SAVED, "lift": _TRIALS, "scaling": _TRIALS, "ablate": _TRIALS}
+_KEPT = dict.fromkeys(("run", "batch", "judge"), _SAVED)
+_KEPT |= dict.fromkeys(("lift", "scaling", "ablate"), _TRIALS)
 
 _CHOICE = re.compile(
     r"argument (?P<what>\S+): invalid choice: '(?P<given>.*)' \(choose from (?P<known>.*)\)"

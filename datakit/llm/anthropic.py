@@ -10,14 +10,13 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from datakit.errors import MissingExtraError
+from datakit.llm.anthropic_batch import AnthropicBatches, AnthropicFormat
 from datakit.llm.request import Request, Response
 from datakit.llm.sdk import asking, key_of, root_of, sendable, shown_url, transport
 from datakit.llm.wire import of_message
 
 if TYPE_CHECKING:
     from anthropic import AsyncAnthropic
-
-    from datakit.llm.anthropic_batch import AnthropicBatches
 
 __all__ = ["Anthropic"]
 
@@ -93,17 +92,15 @@ class Anthropic:
 
         with asking(anthropic, "Anthropic", self._server, self._key):
             asked = client.post("/v1/messages", body=self.body(request), cast_to=object)
-            return self.read(await asyncio.wait_for(asked, self._patience))
+            return of_message(await asyncio.wait_for(asked, self._patience), self.model)
 
-    def read(self, answer: object) -> Response:
-        """Returns what the JSON value of a message says; see `of_message`."""
-        return of_message(answer, self.model)
+    def batch_format(self) -> AnthropicFormat:
+        """Returns the lines of its batches."""
+        return AnthropicFormat(self.model, self.body)
 
     def batches(self) -> AnthropicBatches:
         """Returns its batch API."""
-        from datakit.llm.anthropic_batch import AnthropicBatches
-
-        return AnthropicBatches(self, self._open, self._server, self._key)
+        return AnthropicBatches(self.batch_format(), self._open, self._server, self._key)
 
     def body(self, request: Request) -> dict[str, Any]:
         """Returns a request as the API has it."""

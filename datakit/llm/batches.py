@@ -19,7 +19,16 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 from datakit.errors import BusyError, DatakitError, ProviderError, RequestError
 from datakit.llm.request import Request, Response
 
-__all__ = ["MOST", "Answers", "BatchApi", "Batches", "Batching", "rows_of"]
+__all__ = [
+    "MOST",
+    "Answers",
+    "BatchApi",
+    "BatchFormat",
+    "Batches",
+    "Batching",
+    "Formatted",
+    "rows_of",
+]
 
 T = TypeVar("T")
 
@@ -54,16 +63,29 @@ class BatchApi(Protocol):
         """Returns the answers of a batch; None while it is under way."""
         ...
 
+
+class BatchFormat(Protocol):
+    """The lines of a provider's own files of requests and answers."""
+
     def line(self, key: str, request: Request) -> dict[str, Any]:
-        """Returns a request as it stands in the provider's own file of requests."""
+        """Returns a request as it stands in the file of requests; its key is the `custom_id`."""
         ...
 
     def read(self, row: Mapping[str, Any]) -> tuple[str, Response | DatakitError]:
-        """Reads a line of the provider's file of answers: the request's key, and its answer.
+        """Reads a line of the file of answers: the request's key, and its answer or why not.
 
         Raises:
             ValueError: If it is no such line.
         """
+        ...
+
+
+@runtime_checkable
+class Formatted(Protocol):
+    """A provider whose requests and answers have a form in files."""
+
+    def batch_format(self) -> BatchFormat:
+        """Returns that form."""
         ...
 
 

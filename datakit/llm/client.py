@@ -34,6 +34,7 @@ class Totals:
     cached: int = 0
     refused: int = 0
     cut_short: int = 0
+    by_hand: int = 0
     usage: Usage = field(default_factory=Usage)
     cost: Decimal = Decimal(0)
 
@@ -42,6 +43,7 @@ class Totals:
         self.requests += 1
         self.answers += len(response.samples)
         self.cached += cached
+        self.by_hand += response.by_hand
         self.refused += sum(each.finish == "refused" for each in response.samples)
         self.cut_short += sum(each.finish == "length" for each in response.samples)
         self.usage += response.usage

@@ -10,6 +10,7 @@ from typing import Any
 from datakit.errors import InputError, MissingExtraError, ProviderError
 from datakit.fingerprint import file_sha256
 from datakit.llm.openai import OpenAI
+from datakit.llm.openai_batch import OpenAIFormat
 from datakit.llm.request import ALL, Request, Response, Usage
 
 __all__ = ["Embedded", "default_gguf"]
@@ -116,6 +117,10 @@ class Embedded:
             retries=1,
         )
         return self._client
+
+    def batch_format(self) -> OpenAIFormat:
+        """Returns the lines of a batch file: the model may run elsewhere, behind OpenAI's API."""
+        return OpenAI(self.model, base_url="here", api_key="none").batch_format()
 
     async def send(self, request: Request) -> Response:
         """Sends one request; see `Provider`."""

@@ -6,14 +6,13 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from datakit.errors import MissingExtraError, ProviderError
+from datakit.llm.openai_batch import OpenAIBatches, OpenAIFormat
 from datakit.llm.request import ALL, Request, Response
 from datakit.llm.sdk import asking, key_of, plain, sendable, shown_url, transport
 from datakit.llm.wire import of_completion
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
-
-    from datakit.llm.openai_batch import OpenAIBatches
 
 __all__ = ["OpenAI"]
 
@@ -89,17 +88,15 @@ class OpenAI:
         import openai
 
         with asking(openai, "OpenAI", self._server, self._key):
-            if request.prompt is None:
-                path, body = "/chat/completions", self.body(request)
-            else:
-                prompt = sendable(request.prompt)
-                path, body = "/completions", {"prompt": prompt, **self._sampling(request)}
-            asked = client.post(path, body=body, cast_to=object)
-            return self.read(await asyncio.wait_for(asked, self._patience))
+            path = "/chat/completions" if request.prompt is None else "/completions"
+            asked = client.post(path, body=self.body(request), cast_to=object)
+            return of_completion(await asyncio.wait_for(asked, self._patience), self.model)
 
     def body(self, request: Request) -> dict[str, Any]:
-        """Returns a chat as the API has it."""
+        """Returns a chat, or a completion, as the API has it."""
         options = self._sampling(request)
+        if request.prompt is not None:
+            return {"prompt": sendable(request.prompt), **options}
         if self.base_url is None:
             # OpenAI's newer models refuse the old name, which other servers know alone.
             options["max_completion_tokens"] = options.pop("max_tokens")
@@ -113,15 +110,13 @@ class OpenAI:
         ]
         return options
 
-    def read(self, answer: object) -> Response:
-        """Returns what the JSON value of an answer says; see `of_completion`."""
-        return of_completion(answer, self.model)
+    def batch_format(self) -> OpenAIFormat:
+        """Returns the lines of its batch files."""
+        return OpenAIFormat(self.model, self.body)
 
     def batches(self) -> OpenAIBatches:
         """Returns its batch API."""
-        from datakit.llm.openai_batch import OpenAIBatches
-
-        return OpenAIBatches(self, self._open, self._server, self._key)
+        return OpenAIBatches(self.batch_format(), self._open, self._server, self._key)
 
     def _sampling(self, request: Request) -> dict[str, Any]:
         payload = request.payload()

@@ -4,57 +4,46 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from datakit.errors import BusyError, DatakitError, ProviderError, RequestError
 from datakit.llm.batches import Answers
 from datakit.llm.request import Request, Response
 from datakit.llm.sdk import asking
+from datakit.llm.wire import of_completion
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
 
-    from datakit.llm.openai import OpenAI
+__all__ = ["OpenAIBatches", "OpenAIFormat"]
 
-__all__ = ["OpenAIBatches"]
-
-_URL = "/v1/chat/completions"
+_URL, _COMPLETIONS = "/v1/chat/completions", "/v1/completions"
 _ENDED = {"completed", "expired", "cancelled"}
 _NAME = "datakit"
 
 
-class OpenAIBatches:
-    """Batches of one model; see `datakit.llm.batches.BatchApi`.
+@dataclass(frozen=True)
+class OpenAIFormat:
+    """The lines of OpenAI's batch files, which other servers have as well (vLLM's `run_batch`).
 
     Args:
-        model: Writes and reads its requests.
-        opened: Returns the SDK's client.
-        server: As it is shown.
-        key: Never shown.
+        model: Who is asked.
+        body: Writes a request as the API has it.
+        bare: Whether a line has no method and address, as Together's.
     """
 
-    def __init__(
-        self, model: OpenAI, opened: Callable[[], AsyncOpenAI], server: str, key: str
-    ) -> None:
-        self._model, self._opened, self._server, self._key = model, opened, server, key
+    model: str
+    body: Callable[[Request], dict[str, Any]]
+    bare: bool = False
 
     def line(self, key: str, request: Request) -> dict[str, Any]:
-        """Returns a request as a line of the API's file.
-
-        Raises:
-            ProviderError: If it is no chat.
-        """
-        if request.prompt is not None:
-            raise ProviderError("batches are of chats; leave form: completion out")
-        body = self._model.body(request)
-        return {"custom_id": key, "method": "POST", "url": _URL, "body": body}
+        """Returns a line of requests; see `BatchFormat`."""
+        where = {"method": "POST", "url": _URL if request.prompt is None else _COMPLETIONS}
+        return {"custom_id": key, **({} if self.bare else where), "body": self.body(request)}
 
     def read(self, row: Mapping[str, Any]) -> tuple[str, Response | DatakitError]:
-        """Reads a line of an answer file: the request's key, and its answer or why there is none.
-
-        Raises:
-            ValueError: If it is no such line.
-        """
+        """Reads a line of answers; see `BatchFormat`."""
         key, response = _text(row, "custom_id"), row.get("response")
         if not isinstance(response, dict):
             error = row.get("error") or {}
@@ -66,18 +55,34 @@ class OpenAIBatches:
             refused = status in (400, 413, 422)
             return key, RequestError(said) if refused else BusyError(said)
         try:
-            return key, self._model.read(body)
+            return key, of_completion(body, self.model)
         except (AttributeError, TypeError, ValueError) as error:
             said = f"is no answer of the chat API ({str(error).splitlines()[0]})"
             return key, RequestError(said, reason="no_answer")
         except RequestError as error:
             return key, error
 
+
+class OpenAIBatches:
+    """Batches of one model; see `datakit.llm.batches.BatchApi`.
+
+    Args:
+        format: Writes and reads its requests.
+        opened: Returns the SDK's client.
+        server: As it is shown.
+        key: Never shown.
+    """
+
+    def __init__(
+        self, format: OpenAIFormat, opened: Callable[[], AsyncOpenAI], server: str, key: str
+    ) -> None:
+        self._format, self._opened, self._server, self._key = format, opened, server, key
+
     async def submit(self, requests: Mapping[str, Request], token: str) -> str:
         """Submits requests; returns the batch's id."""
         import openai
 
-        lines = (json.dumps(self.line(key, each)) for key, each in requests.items())
+        lines = (json.dumps(self._format.line(key, each)) for key, each in requests.items())
         raw = "".join(f"{line}\n" for line in lines).encode()
         with asking(openai, "OpenAI", self._server, self._key):
             client = self._opened()
@@ -117,7 +122,7 @@ class OpenAIBatches:
             for file in (batch.output_file_id, batch.error_file_id):
                 if file:
                     content = await client.files.content(file)
-                    found |= dict(map(self.read, _rows(content.content)))
+                    found |= dict(map(self._format.read, _rows(content.content)))
         return found
 
 

@@ -126,12 +126,14 @@ class Response:
         usage: Of all of them.
         model: Who answered.
         batch: Whether it came in a batch, at half the price.
+        by_hand: Whether it was typed in, such as from a chat window; nothing was paid for it here.
     """
 
     samples: tuple[Sample, ...]
     usage: Usage
     model: str
     batch: bool = False
+    by_hand: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """Returns the response as JSON values."""
@@ -140,13 +142,15 @@ class Response:
             "usage": list(astuple(self.usage)),
             "model": self.model,
         }
-        return {**own, "batch": True} if self.batch else own
+        flags = {name: True for name in ("batch", "by_hand") if getattr(self, name)}
+        return {**own, **flags}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
         """Builds a response from what `to_json` returned."""
         samples = tuple(Sample(text, finish) for text, finish in value["samples"])
-        return cls(samples, Usage(*value["usage"]), value["model"], value.get("batch", False))
+        batch, by_hand = value.get("batch", False), value.get("by_hand", False)
+        return cls(samples, Usage(*value["usage"]), value["model"], batch, by_hand)
 
 
 ALL = frozenset(each.name for each in fields(Request))

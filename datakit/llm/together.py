@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from datakit.errors import MissingExtraError
+from datakit.llm.openai_batch import OpenAIFormat
 from datakit.llm.request import ALL, Request, Response
 from datakit.llm.sdk import asking, key_of, root_of, sendable, shown_url, transport
 from datakit.llm.wire import of_completion
@@ -91,16 +92,19 @@ class Together:
 
     async def _asked(self, client: AsyncTogether, request: Request) -> object:
         # Where it sends a request is the SDK's to know; Together has more than one address.
-        if request.prompt is not None:
-            answer = await client.completions.with_raw_response.create(
-                prompt=sendable(request.prompt), **self._sampling(request)
-            )
-        else:
-            answer = await client.chat.completions.with_raw_response.create(**self._chat(request))
+        api = client.chat.completions if request.prompt is None else client.completions
+        answer = await api.with_raw_response.create(**self.body(request))
         return await answer.json()
 
-    def _chat(self, request: Request) -> dict[str, Any]:
+    def batch_format(self) -> OpenAIFormat:
+        """Returns the lines of its batch files."""
+        return OpenAIFormat(self.model, self.body, bare=True)
+
+    def body(self, request: Request) -> dict[str, Any]:
+        """Returns a chat, or a completion, as the API has it."""
         options = self._sampling(request)
+        if request.prompt is not None:
+            return {"prompt": sendable(request.prompt), **options}
         if request.schema is not None:
             body = {"name": "answer", "schema": request.schema}
             options["response_format"] = {"type": "json_schema", "json_schema": body}

@@ -149,6 +149,7 @@ def _cost(totals: Iterable[Totals], priced: bool) -> dict[str, Any]:
         "requests": sum(each.requests for each in every),
         "answers": sum(each.answers for each in every),
         "cached": sum(each.cached for each in every),
+        "by_hand": sum(each.by_hand for each in every),
         "refused": sum(each.refused for each in every),
         "cut_short": sum(each.cut_short for each in every),
         "input_tokens": sum(each.usage.input_tokens for each in every),

@@ -681,3 +681,40 @@ def test_interrupted_run_goes_on(data, folder, cli):
         assert log.read_bytes().startswith(saved[: saved.rindex(b"\n") + 1])
         assert "from the log" in ran.out
     shutil.rmtree(folder / "datasets")
+
+
+def test_batch_goes_out_and_comes_in(folder, cli):
+    (folder / "rows.jsonl").write_text('{"instruction": "Name a boat.", "output": ""}\n')
+    (folder / "b.yaml").write_text(
+        "name: asked\nsource: {source.jsonl: {path: rows.jsonl, answers: false}}\n"
+        "teacher: {provider: anthropic, model: m}\n"
+        "steps:\n  - generate.distill: {temperature: null}\n"
+    )
+    out = cli("batch export b.yaml -o asked.jsonl").out
+    assert out == "asked.jsonl   1 request to anthropic/m\n"
+    (row,) = (json.loads(line) for line in (folder / "asked.jsonl").read_text().splitlines())
+    assert row["params"]["messages"] == [{"role": "user", "content": "Name a boat."}]
+    (folder / "wrong.jsonl").write_text('{"custom_id": "other", "text": "Argo."}\n')
+    wrong = cli("batch import b.yaml wrong.jsonl")
+    assert wrong.code == 2
+    assert 'wrong.jsonl:1: "other" is no request of this pipeline' in wrong.err
+    (folder / "in.jsonl").write_text(json.dumps({"custom_id": row["custom_id"], "text": "Argo."}))
+    assert cli("batch import b.yaml in.jsonl").out == "1 answer taken   0 requests open\n"
+    told = document(cli("batch export b.yaml -o asked.jsonl --json"))
+    assert told == {"files": [], "version": "asked@v1"}
+    assert "was there already" in cli("batch export b.yaml -o asked.jsonl").out
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ("batch export b.yaml", "-o FILE"),
+        ("batch export b.yaml x.jsonl -o y.jsonl", "did you mean import"),
+        ("batch import b.yaml", "name the files"),
+        ("batch import b.yaml x.jsonl -o y", "belongs to export"),
+    ],
+)
+def test_batch_says_what_it_lacks(folder, cli, words, says):
+    ran = cli(words)
+    assert ran.code == 2
+    assert says in ran.err

@@ -114,9 +114,11 @@ def test_nobody_there(told, monkeypatch):
     }
 
 
-def test_a_password_of_the_address_is_not_told(told):
+def test_a_password_of_the_address_is_not_told(told, monkeypatch):
     with serving() as (url, asked):
-        assert told(url.replace("127", "u:4711@127")) == {url: "reachable"}
+        monkeypatch.setenv("OPENAI_API_KEY", KEY)
+        monkeypatch.setenv("OPENAI_BASE_URL", url.replace("127", "u:4711@127"))
+        assert told() == {url: "reachable"}
     assert asked[0] == ("/v1/models", "Basic " + b64encode(b"u:4711").decode())
 
 
