@@ -22,6 +22,7 @@ from datakit.step import FilePath, FileRef
 __all__ = [
     "EXCLUDED",
     "HASH_VERSION",
+    "Ids",
     "content_sha256",
     "file_sha256",
     "identity",
@@ -127,4 +128,24 @@ def source_id(record: Record, occurrence: int) -> str:
 
 def made_id(step: object, parents: tuple[str, ...], requests: tuple[str, ...], sample: int) -> str:
     """Returns the id of a record that a step made from `parents` with those request keys."""
-    return digest(["made", HASH_VERSION, identity(step), list(parents), list(requests), sample])
+    return Ids().made(step, parents, requests, sample)
+
+
+class Ids:
+    """Ids of what steps make in one run.
+
+    The identity of a step reads the files that it names; here it is found once.
+    """
+
+    def __init__(self) -> None:
+        # An id of an object is its own only while the object is there.
+        self._known: dict[int, tuple[object, Any]] = {}
+
+    def made(
+        self, step: object, parents: tuple[str, ...], requests: tuple[str, ...], sample: int
+    ) -> str:
+        """Returns the id of a record; see `made_id`."""
+        if id(step) not in self._known:
+            self._known[id(step)] = (step, identity(step))
+        known = self._known[id(step)][1]
+        return digest(["made", HASH_VERSION, known, list(parents), list(requests), sample])

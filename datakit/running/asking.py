@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from datakit.errors import BudgetError
-from datakit.fingerprint import made_id
+from datakit.fingerprint import Ids
 from datakit.llm.calls import Calls, Runner
 from datakit.llm.client import LLM, Client
 from datakit.outcome import Drop
@@ -46,6 +46,7 @@ class Asking:
         self._runner = runner
         self._seed = random_seed
         self._resources = Resources()
+        self._ids = Ids()
         names = [step.step_name for step in steps]
         self._own = {
             # The second of its kind is told from the first, wherever they stand.
@@ -73,7 +74,18 @@ class Asking:
         seed = int(digest([self._seed, label, record.id], size=4), 16) >> 1
         llm = LLM(client, where, 0, seed)
         said = await ask_about(step, record, llm, self._resources)
-        return _booked(step, record, said, llm) if isinstance(said, Record) else said
+        return self._booked(step, record, said, llm) if isinstance(said, Record) else said
+
+    def _booked(self, step: object, record: Record, child: Record, llm: LLM) -> Record:
+        """Returns what a teacher made of a record, with its id and books."""
+        books = {
+            "model": llm.model,
+            "prompt_hash": llm.prompt_hash,
+            "cost": f"{llm.cost:f}",
+            "license": joint_license([record.meta.get("license")], llm.license),
+        }
+        own = self._ids.made(step, (record.id,), tuple(llm.names), 0)
+        return child.replace(id=own, meta={**child.meta, **books}) if llm.names else child
 
     def select(self, step: object, records: Iterable[Record]) -> dict[str, Drop]:
         """Returns the drops of a `select` step; see `Engine`."""
@@ -83,15 +95,3 @@ class Asking:
         """Closes what steps have opened."""
         self._resources.close()
         self._engine.close()
-
-
-def _booked(step: object, record: Record, child: Record, llm: LLM) -> Record:
-    """Returns what a teacher made of a record, with its id and books."""
-    books = {
-        "model": llm.model,
-        "prompt_hash": llm.prompt_hash,
-        "cost": f"{llm.cost:f}",
-        "license": joint_license([record.meta.get("license")], llm.license),
-    }
-    own = made_id(step, (record.id,), tuple(llm.names), 0)
-    return child.replace(id=own, meta={**child.meta, **books}) if llm.names else child

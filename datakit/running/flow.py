@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from datakit.errors import BudgetError
-from datakit.fingerprint import made_id
+from datakit.fingerprint import Ids
 from datakit.outcome import Drop, Rejected
 from datakit.record import Record, digest
 from datakit.running.ledger import Clock, Row, balance
@@ -59,6 +59,7 @@ class Flow:
         self._drops: list[Spool] = []
         self._memo: _Memo | None = {} if remember else None
         self._seconds: dict[int, float] = {}
+        self._ids = Ids()
 
     def run(self, start: Iterable[Record], made: Mapping[int, Made]) -> int:
         """Makes one pass; `rows`, `kept` and `dropped` then hold its result.
@@ -226,7 +227,9 @@ class Flow:
             meta = {**books, **child.meta, "step": step.step_name, "parents": [record.id]}
             # One that a teacher made has an id of its own, with its answer in it.
             own = (
-                child.id if child.id not in ("", record.id) else made_id(step, (record.id,), (), 0)
+                child.id
+                if child.id not in ("", record.id)
+                else self._ids.made(step, (record.id,), (), 0)
             )
             result = child.replace(id=own, meta=meta)
             result = result.replace(id=_renamed(result, seen).id)

@@ -16,6 +16,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from datakit.errors import BudgetError, InputError, ProviderError, RequestError
+from datakit.fingerprint import Ids
 from datakit.llm.client import LLM, Client
 from datakit.llm.draws import Due
 from datakit.outcome import Drop, Rejected
@@ -121,11 +122,11 @@ def _grow(
     if flow.stopped is not None:
         growth.ended, growth.message = "budget", str(flow.stopped)
         return growth
-    pool, asked, idle = watch(0, ()), 0, 0
+    pool, asked, idle, ids = watch(0, ()), 0, 0, Ids()
     while True:
         kept, made = growth.curve[-1].kept, growth.curve[-1].made
         pool = _checked(pool, flow)
-        state = _Round(pipeline, growth.rounds, pool, flow.seed_ids, resources, clients, tell)
+        state = _Round(pipeline, growth.rounds, pool, flow.seed_ids, resources, ids, clients, tell)
         state.due = coverage if pipeline.draw == "coverage" else None
         state.kept, state.made = kept, made
         state.size = _size(pipeline, kept, asked)
@@ -228,12 +229,14 @@ class _Round:
         pool: Sequence[Record],
         seeds: frozenset[str],
         resources: Resources,
+        ids: Ids,
         clients: Mapping[int, Client],
         tell: Callable[[Progress], None],
     ) -> None:
         self.kept = self.made = 0
         self.size = pipeline.round_size
         self.due: Due | None = None
+        self.ids = ids
         self.resources = resources
         self.committed: dict[int, list[Record | Rejected]] = {place: [] for place in clients}
         self._pipeline = pipeline
@@ -290,7 +293,8 @@ class _Round:
             made = [Rejected(empty, Drop(error.reason, message=str(error)))]
         self._done += 1
         self._report(of)
-        return [finished(step, llm, made, at, self._pool) for at in range(len(made))]
+        ids = self.ids
+        return [finished(step, llm, made, at, self._pool, ids) for at in range(len(made))]
 
     def _report(self, requests: int) -> None:
         spent = sum((c.totals.cost for c in set(self._clients.values())), Decimal(0))

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from datakit.errors import DatakitError
-from datakit.fingerprint import made_id
+from datakit.fingerprint import Ids
 from datakit.llm.client import LLM
 from datakit.outcome import Drop, Rejected
 from datakit.record import Record
@@ -76,6 +76,7 @@ def finished(
     made: Sequence[Record | Rejected],
     at: int,
     pool: Mapping[str, Record],
+    ids: Ids,
 ) -> Record | Rejected:
     """Returns what a step made with its id and its books.
 
@@ -85,6 +86,7 @@ def finished(
         made: All that the call made.
         at: Which of it.
         pool: The records that the step was given, by id.
+        ids: Those of the run.
 
     Raises:
         StepFailedError: If it is no record, or one without parents.
@@ -114,7 +116,7 @@ def finished(
     }
     record = record.replace(
         # A step that asks nobody has no request keys to tell its calls apart.
-        id=made_id(step, parents, tuple(llm.names) or (llm.where,), at),
+        id=ids.made(step, parents, tuple(llm.names) or (llm.where,), at),
         # The books are the engine's: what a step copied from a parent's is not true of its child.
         meta={**books, **{k: v for k, v in record.meta.items() if k not in books}},
     )
