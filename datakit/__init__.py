@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from datakit.errors import DatakitError as DatakitError
     from datakit.errors import InputError as InputError
     from datakit.errors import ProviderError as ProviderError
+    from datakit.generating import generate as generate
     from datakit.llm.client import LLM as LLM
     from datakit.offline import export_batch as export_batch
     from datakit.offline import import_batch as import_batch
@@ -56,6 +57,7 @@ _PUBLIC = {
     "dedup": "datakit.direct",
     "export_batch": "datakit.offline",
     "filter": "datakit.direct",
+    "generate": "datakit.generating",
     "import_batch": "datakit.offline",
     "load": "datakit.api",
     "plan": "datakit.api",
