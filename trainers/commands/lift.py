@@ -197,6 +197,8 @@ def shown_lift(
     verdicts: Sequence[str] = (),
 ) -> None:
     """Prints a result: scores, differences, and verdicts, its own if no others are given."""
+    from trainers.lift.words import share
+
     unit = found.unit
     sure = found.comparison.critical is not None
     ends = f"simultaneous {100 * found.comparison.confidence:.4g} %" if sure else ""
@@ -208,7 +210,7 @@ def shown_lift(
             each = found.comparison.difference(name, found.baseline)
             row[2:] = [unit.signed(each.value), unit.ends(each)]
         best = found.comparison.best.get(name)
-        rows.append([*row, "" if best is None else f"{100 * best:.0f} %"])
+        rows.append([*row, "" if best is None else share(best)])
     console.result()
     console.table(head, rows, "lrrlr")
     console.result()

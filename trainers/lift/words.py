@@ -9,7 +9,7 @@ import numpy as np
 
 from trainers.lift.estimate import ENOUGH, Comparison, Difference
 
-__all__ = ["LOWER", "Unit", "held_against", "is_bounded", "unit_of", "verdicts"]
+__all__ = ["LOWER", "Unit", "held_against", "is_bounded", "share", "unit_of", "verdicts"]
 
 # Metrics that are better when they are lower.
 LOWER = frozenset({"nll", "bits_per_byte", "perplexity"})
@@ -106,6 +106,15 @@ def _ruled_out(it: Difference, unit: Unit) -> str:
     if it.low is None or it.high is None:
         return ""
     return f"; a difference over {unit.amount(max(abs(it.low), abs(it.high)))} is ruled out"
+
+
+def share(value: float | None) -> str:
+    """Returns a probability: `97 %`; never 0 or 100, which it cannot be."""
+    if value is None:
+        return "\u2013"
+    if value > 0.99:
+        return "> 99\u00a0%"
+    return "< 1\u00a0%" if value < 0.01 else f"{100 * value:.0f}\u00a0%"
 
 
 def verdicts(it: Comparison, baseline: str, unit: Unit) -> list[str]:

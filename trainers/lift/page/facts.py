@@ -12,7 +12,7 @@ from trainers.lift.page.forest import Row
 from trainers.lift.result import Lift, Trial
 from trainers.lift.words import Unit
 
-__all__ = ["Told", "cell", "chance", "share"]
+__all__ = ["Told", "cell", "chance"]
 
 _NAME = 60
 
@@ -136,12 +136,3 @@ def chance(p: float | None) -> str:
     if p is None:
         return "\u2013"
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
-
-
-def share(value: float | None) -> str:
-    """Returns a probability: `97 %`; never 0 or 100, which it cannot be."""
-    if value is None:
-        return "\u2013"
-    if value > 0.99:
-        return "> 99\u00a0%"
-    return "< 1\u00a0%" if value < 0.01 else f"{100 * value:.0f}\u00a0%"

@@ -9,9 +9,10 @@ from datakit.report.charts import table
 from datakit.report.markup import Child, Markup, el, quote
 from trainers.lift.page.angle import Angle
 from trainers.lift.page.axes import clipped
-from trainers.lift.page.facts import Told, cell, share
+from trainers.lift.page.facts import Told, cell
 from trainers.lift.page.forest import forest
 from trainers.lift.result import UNTRAINED
+from trainers.lift.words import share
 
 __all__ = ["LEVELS", "overview"]
 
