@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from datakit.errors import InputError as InputError
     from datakit.errors import ProviderError as ProviderError
     from datakit.generating import generate as generate
-    from datakit.llm.client import LLM as LLM
+    from datakit.llm.llm import LLM as LLM
     from datakit.offline import export_batch as export_batch
     from datakit.offline import import_batch as import_batch
     from datakit.outcome import Drop as Drop
@@ -44,7 +44,7 @@ _PUBLIC = {
     "DatakitError": "datakit.errors",
     "Drop": "datakit.outcome",
     "InputError": "datakit.errors",
-    "LLM": "datakit.llm.client",
+    "LLM": "datakit.llm.llm",
     "Pipeline": "datakit.running.pipeline",
     "ProviderError": "datakit.errors",
     "Record": "datakit.record",

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from datakit.llm.answers import read_json
-from datakit.llm.client import LLM
+from datakit.llm.llm import LLM
 from datakit.outcome import Drop
 from datakit.prompts import Prompts, fill
 

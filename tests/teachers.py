@@ -5,7 +5,8 @@ from decimal import Decimal
 from pathlib import Path
 
 from datakit.llm.budget import Budget, Price
-from datakit.llm.client import LLM, Client
+from datakit.llm.client import Client
+from datakit.llm.llm import LLM
 from datakit.llm.log import ResponseLog
 from datakit.llm.pace import Pace
 from datakit.llm.request import ALL, Response, Sample, Usage

@@ -28,7 +28,7 @@ from datakit.judge import (
 )
 from datakit.judge.texts import TEXTS
 from datakit.llm.budget import dollars
-from datakit.llm.client import LLM
+from datakit.llm.llm import LLM
 from datakit.llm.teacher import Teacher
 from datakit.outcome import Drop
 from datakit.record import Record, digest

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from datakit.fields import FilePath
 from datakit.judge.texts import TEXTS
 from datakit.llm.answers import read_json
-from datakit.llm.client import LLM
+from datakit.llm.llm import LLM
 from datakit.outcome import Drop
 from datakit.prompts import fill
 

@@ -13,7 +13,8 @@ from typing import Any, Self, TypeVar
 from datakit.errors import BudgetError, InputError, did_you_mean
 from datakit.llm.budget import Budget
 from datakit.llm.calls import Calls
-from datakit.llm.client import LLM, Client, Totals
+from datakit.llm.client import Client, Totals
+from datakit.llm.llm import LLM
 from datakit.llm.log import ResponseLog
 from datakit.llm.loop import Loop
 from datakit.llm.teacher import Teacher, check_budget, open_provider

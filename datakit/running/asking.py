@@ -8,7 +8,8 @@ from typing import Any
 from datakit.errors import BudgetError
 from datakit.fingerprint import Ids
 from datakit.llm.calls import Calls, Runner
-from datakit.llm.client import LLM, Client
+from datakit.llm.client import Client
+from datakit.llm.llm import LLM
 from datakit.outcome import Drop
 from datakit.record import Record, digest
 from datakit.running.local import Engine, StepFailedError

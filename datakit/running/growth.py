@@ -17,8 +17,9 @@ from typing import Any, Protocol
 
 from datakit.errors import BudgetError, InputError, ProviderError, RequestError
 from datakit.fingerprint import Ids
-from datakit.llm.client import LLM, Client
+from datakit.llm.client import Client
 from datakit.llm.draws import Due
+from datakit.llm.llm import LLM
 from datakit.outcome import Drop, Rejected
 from datakit.record import Record, digest
 from datakit.running.coverage import Coverage, Point

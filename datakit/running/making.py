@@ -7,7 +7,7 @@ from typing import Any
 
 from datakit.errors import DatakitError
 from datakit.fingerprint import Ids
-from datakit.llm.client import LLM
+from datakit.llm.llm import LLM
 from datakit.outcome import Drop, Rejected
 from datakit.record import Record
 from datakit.running.local import StepFailedError, check_outcome

@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any, TypeVar
 
 from datakit.errors import DatakitError
-from datakit.llm.client import LLM
+from datakit.llm.llm import LLM
 from datakit.llm.request import Request
 from datakit.llm.teacher import Teacher
 from datakit.record import Record

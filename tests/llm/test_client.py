@@ -7,7 +7,8 @@ import pytest
 
 from datakit.errors import BudgetError, BusyError, ProviderError, RequestError, StoreError
 from datakit.llm.budget import Budget, Price
-from datakit.llm.client import LLM, Client
+from datakit.llm.client import Client
+from datakit.llm.llm import LLM
 from datakit.llm.log import ResponseLog
 from datakit.llm.pace import Pace
 from datakit.llm.request import ALL, Request, Response, Sample, Usage

@@ -11,7 +11,7 @@ from msgspec import Meta
 
 from datakit.errors import did_you_mean
 from datakit.llm.answers import Answer, read_json
-from datakit.llm.client import LLM
+from datakit.llm.llm import LLM
 from datakit.outcome import Drop, Rejected
 from datakit.prompts import Prompts, fill
 from datakit.record import Record

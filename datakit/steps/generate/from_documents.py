@@ -22,7 +22,7 @@ from datakit.errors import InputError
 from datakit.files import shown_path
 from datakit.fingerprint import content_sha256
 from datakit.llm.answers import read_json
-from datakit.llm.client import LLM
+from datakit.llm.llm import LLM
 from datakit.outcome import Drop, Rejected
 from datakit.prompts import Prompts, fill
 from datakit.record import Record

@@ -12,8 +12,8 @@ from msgspec import Meta
 from datakit.errors import InputError, did_you_mean
 from datakit.files import shown_path
 from datakit.fingerprint import identity
-from datakit.llm.client import LLM
 from datakit.llm.form import Form, Item, form_of
+from datakit.llm.llm import LLM
 from datakit.outcome import Drop, Rejected
 from datakit.prompts import fill, places, read_text
 from datakit.prompts.fields import TEXTS, as_lines, value_of

@@ -12,7 +12,7 @@ from datakit.fields import FilePath
 from datakit.instruct import lists, rules
 from datakit.instruct.reading import instances_of, record_of, texts_of
 from datakit.instruct.styles import INSTANCE, INSTANCE_TOKENS, INSTANCES, STYLES
-from datakit.llm.client import LLM
+from datakit.llm.llm import LLM
 from datakit.llm.request import Sample
 from datakit.outcome import Drop, Rejected
 from datakit.prompts import Prompts, fill

@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar
 from msgspec import Meta
 
 from datakit.llm.answers import read_json
-from datakit.llm.client import LLM
+from datakit.llm.llm import LLM
 from datakit.outcome import Drop, Rejected
 from datakit.prompts import Prompts, fill
 from datakit.record import Record

@@ -11,7 +11,7 @@ from msgspec import Meta
 
 from datakit.judge.grading import rate
 from datakit.judge.texts import TEXTS, question_of
-from datakit.llm.client import LLM
+from datakit.llm.llm import LLM
 from datakit.outcome import Drop
 from datakit.prompts import Prompts, fill, places
 from datakit.record import Record

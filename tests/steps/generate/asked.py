@@ -4,7 +4,8 @@ import asyncio
 from decimal import Decimal
 
 from datakit.llm.budget import Budget, Price
-from datakit.llm.client import LLM, Client
+from datakit.llm.client import Client
+from datakit.llm.llm import LLM
 from datakit.llm.log import ResponseLog
 from datakit.llm.pace import Pace
 from datakit.llm.request import ALL, Response, Sample, Usage
