@@ -8,6 +8,7 @@ from datakit.config.load import (
     parse_teacher,
 )
 from datakit.config.schema import pipeline_schema
+from datakit.config.teachers import teacher_of
 from datakit.config.write import to_yaml
 
 __all__ = [
@@ -17,5 +18,6 @@ __all__ = [
     "parse_step",
     "parse_teacher",
     "pipeline_schema",
+    "teacher_of",
     "to_yaml",
 ]

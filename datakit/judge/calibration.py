@@ -13,12 +13,13 @@ import msgspec
 
 from datakit.amounts import counted
 from datakit.errors import InputError
-from datakit.judge.labels import LabelledPair
+from datakit.judge.grading import Grade
+from datakit.judge.labels import GradedAnswer, LabelledPair
 from datakit.judge.pairwise import Comparison
-from datakit.judge.statistics import Interval, kappa, lean, share
+from datakit.judge.statistics import Interval, average, kappa, lean, ordering, share
 from datakit.outcome import Drop
 
-__all__ = ["Calibration", "calibrate", "read_calibration"]
+__all__ = ["Calibration", "calibrate", "calibrate_grades", "read_calibration"]
 
 # What a verdict gives to `a`.
 _WORTH = {"a": 1.0, "tie": 0.5, "b": 0.0}
@@ -27,26 +28,27 @@ _CHANCE = 0.5
 
 @dataclass(frozen=True)
 class Calibration:
-    """A judge beside people, over the same pairs.
+    """A judge beside people, over the same pairs; or, of the form `grade`, the same answers.
 
     Args:
-        judge: Who it is: `provider`, `model`, and `prompt`, the hash of what it is asked.
+        judge: Who it is and how it is asked, as `Asking.describe` returns it.
         labels: The file of people's labels.
-        pairs: Pairs in it.
+        pairs: Pairs in it; of the form `grade`, answers.
         judged: Those that the judge has a verdict of, in both orders.
         same: Those with the same text on both sides, which are not asked about.
         failed: Those without a verdict, by reason.
         agreement: Share of the pairs in which people prefer one that the judge's is the same; a tie
-            of the judge is half. None if people prefer none.
+            of the judge is half. None if people prefer none. Of grades, `statistics.ordering`.
         ties: Share of the pairs in which people prefer none that are a tie of the judge too.
         kappa: Cohen's, over `a`, `b` and `tie`.
         first: Share of the decided verdicts, of both orders, that the answer shown first won.
         flips: Share of the pairs whose verdict changes with the order.
         longer: How much the judge leans to the longer answer; see `statistics.lean`.
         own: How much it leans to answers of its own model; None if the pairs do not tell.
+        offset: Of grades: the judge's less people's, on average.
     """
 
-    judge: Mapping[str, str]
+    judge: Mapping[str, Any]
     labels: str
     pairs: int
     judged: int
@@ -59,6 +61,12 @@ class Calibration:
     flips: Interval | None = None
     longer: Interval | None = None
     own: Interval | None = None
+    offset: Interval | None = None
+
+    @property
+    def form(self) -> str:
+        """What it was asked for: `pair` or `grade`."""
+        return str(self.judge.get("form", "pair"))
 
     @property
     def agrees(self) -> bool:
@@ -68,11 +76,15 @@ class Calibration:
     @property
     def verdict(self) -> str:
         """The result in a sentence."""
+        graded = self.form == "grade"
+        what = "answer" if graded else "pair"
         if not self.judged:
-            return "this judge has no usable verdict on any pair: no verdict may rest on it"
+            return f"this judge has no usable verdict on any {what}: no verdict may rest on it"
         if self.agreement is None:
-            return "people prefer neither in any pair it judged: nothing is known of this judge"
+            same = "people grade alike what" if graded else "people prefer neither in any pair"
+            return f"{same} it judged: nothing is known of this judge"
         told = f"agrees with people in {_percent(self.agreement)} of {_pairs(self.agreement.n)}"
+        told += " of graded answers" if graded else ""
         if self.agrees:
             return told
         return f"people do not agree with this judge: no verdict may rest on it ({told})"
@@ -81,7 +93,11 @@ class Calibration:
         """Returns the verdict, and what else to know."""
         told = [self.verdict]
         if self.agreement and not self.agrees and self.agreement.value > _CHANCE:
-            told.append("more labelled pairs may tell it from chance")
+            what = "graded answers" if self.form == "grade" else "labelled pairs"
+            told.append(f"more {what} may tell it from chance")
+        if self.offset:
+            ends = f"{self.offset.value:+.1f} ({self.offset.low:+.1f} to {self.offset.high:+.1f})"
+            told.append(f"its grades less people's: {ends}, {counted(self.offset.n, 'answer')}")
         if self.kappa:
             ends = f"{self.kappa.value:.2f} ({self.kappa.low:.2f} to {self.kappa.high:.2f})"
             told.append(f"kappa {ends} over a, b and tie, {_pairs(self.kappa.n)}")
@@ -99,7 +115,8 @@ class Calibration:
             told.append(f"not asked about: {_pairs(self.same)} with the same text on both sides")
         if self.failed:
             why = ", ".join(f"{reason} {count:,}" for reason, count in self.failed.items())
-            told.append(f"no verdict on {_pairs(sum(self.failed.values()))}: {why}")
+            what = "answer" if self.form == "grade" else "pair"
+            told.append(f"no verdict on {counted(sum(self.failed.values()), what)}: {why}")
         return told
 
     def to_json(self) -> dict[str, Any]:
@@ -111,7 +128,7 @@ def calibrate(
     pairs: Sequence[LabelledPair],
     said: Mapping[str, Comparison | Drop],
     *,
-    judge: Mapping[str, str],
+    judge: Mapping[str, Any],
     labels: str = "",
 ) -> Calibration:
     """Sets a judge's comparisons beside people's labels.
@@ -153,19 +170,51 @@ def calibrate(
     )
 
 
+def calibrate_grades(
+    answers: Sequence[GradedAnswer],
+    said: Mapping[str, Grade | Drop],
+    *,
+    judge: Mapping[str, Any],
+    labels: str = "",
+) -> Calibration:
+    """Sets a judge's grades beside people's; arguments as for `calibrate`."""
+    outcomes = [(each, said[each.key]) for each in answers]
+    found = [(each, outcome) for each, outcome in outcomes if isinstance(outcome, Grade)]
+    drops = (outcome for _, outcome in outcomes if isinstance(outcome, Drop))
+    judged = [outcome.score for _, outcome in found]
+    people = [each.grade for each, _ in found]
+    questions = [each.question for each, _ in found]
+    return Calibration(
+        judge=dict(judge),
+        labels=labels,
+        pairs=len(answers),
+        judged=len(found),
+        failed=dict(Counter(drop.reason for drop in drops).most_common()),
+        agreement=ordering(judged, people, questions),
+        offset=average([one - other for one, other in zip(judged, people, strict=True)], questions),
+    )
+
+
 def read_calibration(path: str | Path) -> Calibration:
     """Reads what `datakit judge check` has written.
 
     Raises:
-        InputError: If the file cannot be read, or is none of these.
+        InputError: If the file cannot be read, is none of these, or does not say how the judge was
+            asked, as those of older versions.
     """
     try:
-        return msgspec.json.decode(Path(path).read_bytes(), type=Calibration)
+        found = msgspec.json.decode(Path(path).read_bytes(), type=Calibration)
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}.") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         text = f"{path}: is not what datakit judge check writes: {error}."
         raise InputError(text) from None
+    if missing := [key for key in ("server", "form", "settings") if key not in found.judge]:
+        raise InputError(
+            f"{path}: does not name the judge's {', '.join(missing)}: an older datakit wrote it. "
+            "Run the same datakit judge check again; what is in its log is not asked again."
+        )
+    return found
 
 
 def _leaning(

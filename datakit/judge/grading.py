@@ -92,6 +92,7 @@ async def grade(
     question: str,
     answer: str,
     *,
+    reference: str = "",
     prompt: FilePath | None = None,
     **sampling: Any,  # noqa: ANN401  as rate has them
 ) -> Grade | Drop:
@@ -101,11 +102,15 @@ async def grade(
         llm: The judge.
         question: What was asked.
         answer: The answer.
+        reference: An answer that is known to be right, which the judge is shown.
         prompt: A file with another text for `helpfulness`, with {question} and {output}.
         **sampling: As for `rate`.
     """
     text = TEXTS.text("helpfulness", {"helpfulness": prompt} if prompt else None)
-    return await rate(llm, fill(text, {"question": question, "output": answer}), 1, 10, **sampling)
+    if reference:
+        text = f"{text.rstrip()}\n\n{TEXTS.text('reference')}"
+    values = {"question": question, "output": answer, "reference": reference}
+    return await rate(llm, fill(text, values), 1, 10, **sampling)
 
 
 def _schema(keys: tuple[str, ...]) -> dict[str, Any]:

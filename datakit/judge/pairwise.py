@@ -70,6 +70,8 @@ async def compare(
     answer_a: str,
     answer_b: str,
     *,
+    reference: str = "",
+    second_turn: bool = False,
     prompt: FilePath | None = None,
     json_schema: bool = True,
     temperature: float | None = 0.0,
@@ -82,6 +84,8 @@ async def compare(
         question: What was asked.
         answer_a: An answer.
         answer_b: Another.
+        reference: An answer that is known to be right, which the judge is shown.
+        second_turn: Whether question and answers have two turns, of which the second is judged.
         prompt: A file with another text for `pair`; it has the places {question}, {first} and
             {second}, and need not say how to answer.
         json_schema: Whether a JSON Schema is sent; a server may lack it.
@@ -91,15 +95,25 @@ async def compare(
     Returns:
         A `Drop` if an order has no usable verdict: `refused`, `cut_short` or `unparsable`.
     """
-    own = {"pair": prompt} if prompt else None
-    text = f"{TEXTS.text('pair', own).rstrip()}\n\n{TEXTS.text('pair_form')}"
+    parts = [TEXTS.text("pair", {"pair": prompt} if prompt else None).rstrip()]
+    parts += [TEXTS.text("second_turn")] if second_turn else []
+    parts += [TEXTS.text("reference")] if reference else []
+    text = "\n\n".join([*parts, TEXTS.text("pair_form")])
     verdicts: list[Winner] = []
     reasons: list[str] = []
     for names, (first, second) in zip(
         _ORDERS, ((answer_a, answer_b), (answer_b, answer_a)), strict=True
     ):
         (answer,) = await llm.answers(
-            fill(text, {"question": question, "first": first, "second": second}),
+            fill(
+                text,
+                {
+                    "question": question,
+                    "first": first,
+                    "second": second,
+                    "reference": reference,
+                },
+            ),
             _read,
             schema=_SCHEMA if json_schema else None,
             temperature=temperature,

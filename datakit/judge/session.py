@@ -17,12 +17,13 @@ from datakit.llm.client import Client, Totals
 from datakit.llm.llm import LLM
 from datakit.llm.log import ResponseLog
 from datakit.llm.loop import Loop
+from datakit.llm.request import Provider
 from datakit.llm.teacher import Teacher, check_budget, open_provider
 from datakit.outcome import Drop
 from datakit.record import digest
 from datakit.step import parameters
 
-__all__ = ["Session"]
+__all__ = ["Session", "check_judge"]
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -51,8 +52,7 @@ class Session:
     ) -> None:
         self.teacher = teacher if isinstance(teacher, Teacher) else _teacher(teacher)
         self.stopped: BudgetError | None = None
-        check_budget(self.teacher, budget)
-        provider = open_provider(self.teacher)
+        provider = check_judge(self.teacher, budget)
         self._seed = random_seed
         self._log = ResponseLog(Path(log))
         self._client = Client(
@@ -137,6 +137,25 @@ class Session:
         finally:
             self._log.close()
             self._loop.__exit__(kind, error, trace)
+
+
+def check_judge(teacher: Teacher, budget: Decimal | None = None) -> Provider:
+    """Returns the provider of a teacher that is to judge; nothing is sent yet.
+
+    Args:
+        teacher: The teacher.
+        budget: US dollars that it may cost.
+
+    Raises:
+        InputError: If it cannot judge: no key, no package, no price for a budget, or batches.
+    """
+    if teacher.mode == "batch":
+        raise InputError(
+            "The judge has mode: batch, but what it is asked next depends on what it answered, and "
+            "a batch may take a day. Leave mode out, or write mode: live."
+        )
+    check_budget(teacher, budget)
+    return open_provider(teacher)
 
 
 def _teacher(fields: Mapping[str, Any]) -> Teacher:

@@ -19,6 +19,8 @@ TEXTS = Prompts(
     score_form={"form", "low", "high"},
     pair={"question", "first", "second"},
     pair_form=set(),
+    reference={"reference"},
+    second_turn=set(),
 )
 
 

@@ -6,7 +6,14 @@ from datakit.errors import InputError
 from datakit.judge import Comparison, LabelledPair, calibrate, read_calibration
 from datakit.outcome import Drop
 
-JUDGE = {"provider": "openai", "model": "m", "prompt": "0"}
+JUDGE = {
+    "provider": "openai",
+    "model": "m",
+    "server": "openai's own",
+    "form": "pair",
+    "prompt": "0",
+    "settings": {"temperature": 0.0},
+}
 A, B, TIE = ("a", "a"), ("b", "b"), ("tie", "tie")
 
 

@@ -6,17 +6,20 @@ import argparse
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from datakit.cli.console import Console, command, one_line
 from datakit.errors import InputError
+from trainers.commands.judges import add_judge, judge_of
 from trainers.evaluate import TASKS, TaskOptions
+from trainers.evaluate.judged import Judged
 from trainers.evaluate.progress import Lasting
-from trainers.evaluate.run import Evaluation, Interrupted, measure
-from trainers.evaluate.shown import SIDES, table
+from trainers.evaluate.run import Evaluation, How, Interrupted, measure_each
+from trainers.evaluate.shown import SIDES, figure_lines, table
+from trainers.page.evaluated import render
 
 __all__ = ["evaluate"]
 
@@ -26,6 +29,7 @@ def _args(parser: argparse.ArgumentParser) -> None:
     parser.epilog = _listed()
     _args_of_items(parser)
     _args_of_models(parser)
+    add_judge(parser)
 
 
 def _listed() -> str:
@@ -46,8 +50,9 @@ def _listed() -> str:
 def _args_of_items(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "model",
+        nargs="+",
         help="embedded, a folder (checkpoint or adapter), a .gguf file, a hub id, or a server's "
-        "URL (http://host:port/v1, or http://host:port/v1#model)",
+        "URL (http://host:port/v1, or http://host:port/v1#model); several are measured in turn",
     )
     parser.add_argument(
         "--task",
@@ -57,6 +62,7 @@ def _args_of_items(parser: argparse.ArgumentParser) -> None:
         help="what to measure; may be given several times",
     )
     parser.add_argument("--items", metavar="FILE", help="write scores and answers of every item")
+    parser.add_argument("--page", metavar="FILE", help="write the result as an HTML page")
     parser.add_argument(
         "--limit",
         type=int,
@@ -91,19 +97,22 @@ def _args_of_models(parser: argparse.ArgumentParser) -> None:
 
 @command(_args)
 def evaluate(args: argparse.Namespace, console: Console) -> int:
-    """Measure a model by tasks, with intervals; a trained one against its base as well."""
+    """Measure models by tasks, with intervals; a trained one against its base as well."""
     _check(args)
     try:
         found = _measured(args, console)
     except Interrupted as stop:
-        if stop.found.outcomes:
-            _tell(args, console, stop.found)
+        there = [each for each in (*stop.earlier, stop.found) if each.outcomes]
+        if there:
+            _tell(args, console, there)
         raise
     _tell(args, console, found)
+    if stopped := next((each.stopped for each in found if each.stopped), None):
+        raise stopped
     return 0
 
 
-def _measured(args: argparse.Namespace, console: Console) -> Evaluation:
+def _measured(args: argparse.Namespace, console: Console) -> list[Evaluation]:
     def note(text: str) -> None:
         if isinstance(text, Lasting):
             console.say(one_line(text))
@@ -111,21 +120,19 @@ def _measured(args: argparse.Namespace, console: Console) -> Evaluation:
             line = one_line(text)
             console.repaint(_fitting(line) if console.live else line)
 
-    return measure(
-        args.model,
-        args.task,
+    how = How(
         base=args.base,
         compare=not args.no_base,
         general=not args.no_general,
-        limit=args.limit,
-        max_new_tokens=args.max_new_tokens,
-        options=TaskOptions(store=args.store),
+        options=TaskOptions(args.limit, args.max_new_tokens, args.store),
         batch=args.batch,
         dtype=args.dtype,
         device=args.device,
         template=args.template,
-        note=note,
+        judge=judge_of(args),
+        against=args.against,
     )
+    return measure_each(args.model, args.task, how, note)
 
 
 def _fitting(text: str) -> str:
@@ -134,12 +141,25 @@ def _fitting(text: str) -> str:
     return text if len(text) <= width else f"{text[: width - 1]}\u2026"
 
 
-def _tell(args: argparse.Namespace, console: Console, found: Evaluation) -> None:
+def _tell(args: argparse.Namespace, console: Console, found: Sequence[Evaluation]) -> None:
     """Writes and prints what was found."""
+    several = len(args.model) > 1
+    rows = (
+        {"model": each.model, **row} if several else row for each in found for row in each.items()
+    )
     if args.items:
-        _write_items(Path(args.items), found)
-    console.document(found.to_json())
-    _show(console, found)
+        _write(Path(args.items), "--items", map(_line, rows))
+    documents = [each.to_json() for each in found]
+    if args.page:
+        judged = [row for each in found for row in _quoted(each)]
+        _write(Path(args.page), "--page", [render({"models": documents, "judged": judged})])
+    console.document({"models": documents} if several else documents[0])
+    for each in found:
+        if several:
+            console.result(console.bold(one_line(each.model)))
+        _show(console, each)
+    if args.page:
+        console.result(one_line(f"page   {args.page}"))
 
 
 def _check(args: argparse.Namespace) -> None:
@@ -154,20 +174,26 @@ def _check(args: argparse.Namespace) -> None:
     ]
     if args.base is not None and args.no_base:
         wrong.append("--base and --no-base: give one of them.")
-    if args.items is not None:
-        path = Path(args.items)
-        if os.path.isdir(path):
-            wrong.append(f"--items {path}: is a folder; name a file in it.")
-        elif not os.path.isdir(path.parent):
-            wrong.append(f"--items {path}: there is no folder {path.parent}. Make it first.")
-        else:
-            try:
-                with _draft(path) as draft:
-                    draft.touch()
-            except InputError as error:
-                wrong += error.problems
+    if len({*args.model}) < len(args.model):
+        wrong.append("A model is given twice.")
+    for name in ("items", "page"):
+        given = getattr(args, name)
+        wrong += _unwritable(Path(given), f"--{name}") if given is not None else []
     if wrong:
         raise InputError(wrong)
+
+
+def _unwritable(path: Path, option: str) -> tuple[str, ...]:
+    if os.path.isdir(path):
+        return (f"{option} {path}: is a folder; name a file in it.",)
+    if not os.path.isdir(path.parent):
+        return (f"{option} {path}: there is no folder {path.parent}. Make it first.",)
+    try:
+        with _draft(path, option) as draft:
+            draft.touch()
+    except InputError as error:
+        return error.problems
+    return ()
 
 
 def _show(console: Console, found: Evaluation) -> None:
@@ -175,6 +201,8 @@ def _show(console: Console, found: Evaluation) -> None:
     if rows:
         console.table(head, rows, SIDES[: len(head)])
     for outcome in found.outcomes:
+        for judged in outcome.judged:
+            _show_judged(console, outcome.task, judged)
         for note in outcome.items.notes:
             console.result(one_line(f"{outcome.task}: {note}"))
     for change in found.forgetting.changes if found.forgetting else ():
@@ -183,10 +211,26 @@ def _show(console: Console, found: Evaluation) -> None:
         console.result(one_line(f"Not finished: {'; '.join(found.unfinished)}."))
 
 
-def _write_items(path: Path, found: Evaluation) -> None:
-    with _draft(path) as draft:
+def _show_judged(console: Console, task: str, judged: Judged) -> None:
+    """Prints figures, each with what people think of the judge, and the verdict."""
+    first, *rest = judged.sentences()
+    console.result(console.bold(one_line(f"{task}: {first}")))
+    for text in (*figure_lines(judged), *rest):
+        console.result(one_line(f"  {text}"))
+
+
+def _quoted(found: Evaluation) -> Iterator[dict[str, Any]]:
+    """Yields what was judged, for the page to quote from."""
+    for outcome in found.outcomes:
+        if outcome.judged:
+            for row in outcome.rows():
+                yield {"model": found.model, **row}
+
+
+def _write(path: Path, option: str, lines: Iterable[str]) -> None:
+    with _draft(path, option) as draft:
         with open(draft, "w", encoding="utf-8") as file:
-            file.writelines(map(_line, found.items()))
+            file.writelines(lines)
         os.replace(draft, path)
 
 
@@ -201,13 +245,14 @@ def _line(row: dict[str, Any]) -> str:
 
 
 @contextmanager
-def _draft(path: Path) -> Iterator[Path]:
+def _draft(path: Path, option: str) -> Iterator[Path]:
     """Gives the name of a file that may take the place of `path` when it is finished."""
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         yield draft
     except OSError as error:
-        raise InputError(f"--items {path}: cannot be written: {error.strerror or error}.") from None
+        text = f"{option} {path}: cannot be written: {error.strerror or error}."
+        raise InputError(text) from None
     finally:
         with suppress(OSError):
             draft.unlink(missing_ok=True)

@@ -67,7 +67,7 @@ def add_study(
         steps: Of a trial, if nothing is said; None leaves it to the study.
         match: What may be alike in all trials; empty is steps alone.
     """
-    tasks = ", ".join(TASKS)
+    tasks = ", ".join(name for name, kind in TASKS.items() if not kind.judged)
     parser.add_argument("--task", required=True, metavar="NAME:FILE", help=f"one of {tasks}")
     parser.add_argument("--model", default="embedded", help="what is fine-tuned (embedded)")
     parser.add_argument(

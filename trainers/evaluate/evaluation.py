@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from datakit.errors import visible
+from datakit.errors import DatakitError, visible
 from trainers.evaluate.general import Forgetting
 from trainers.evaluate.outcome import Outcome
-from trainers.evaluate.shown import text_table
+from trainers.evaluate.shown import figure_lines, text_table
 from trainers.stats import Interval
 
 __all__ = ["Evaluation", "Interrupted"]
@@ -26,6 +26,7 @@ class Evaluation:
         base: What it was compared with, if anything.
         forgetting: How it does on the general set, against its base.
         unfinished: What was not finished when it was interrupted; usually nothing.
+        stopped: Why the judge, or what comes after other models, did not finish; usually None.
     """
 
     model: str
@@ -34,13 +35,20 @@ class Evaluation:
     base: str | None = None
     forgetting: Forgetting | None = None
     unfinished: tuple[str, ...] = ()
+    stopped: DatakitError | None = None
 
     def __repr__(self) -> str:
         """Returns a line on the model, and a table with a row for each metric."""
         against = f" against {self.base}" if self.base is not None else ""
         lines = [f"{self.model}{f' in {self.dtype}' if self.dtype else ''}{against}"]
-        if self.outcomes:
+        if any(each.scores for each in self.outcomes):
             lines.append(text_table(self.outcomes))
+        lines += [
+            f"{outcome.task}: {line}"
+            for outcome in self.outcomes
+            for each in outcome.judged
+            for line in (*figure_lines(each), *each.sentences())
+        ]
         lines += [each.sentence() for each in self.forgetting.changes] if self.forgetting else []
         if self.unfinished:
             lines.append(f"Not finished: {'; '.join(self.unfinished)}.")
@@ -59,7 +67,18 @@ class Evaluation:
             value["general"] = self.forgetting.to_json()
         if self.unfinished:
             value |= {"interrupted": True, "unfinished": list(self.unfinished)}
+        if self.stopped:
+            value["stopped"] = str(self.stopped)
         return value
+
+    def with_outcome(self, outcome: Outcome) -> Evaluation:
+        """Returns it with an outcome in the place of the one of the same task."""
+        return replace(
+            self,
+            outcomes=tuple(
+                outcome if each.task == outcome.task else each for each in self.outcomes
+            ),
+        )
 
     def rows(self) -> list[dict[str, Any]]:
         """Returns a row for each model, task and metric: `pandas.DataFrame(found.rows())`.
@@ -72,6 +91,8 @@ class Evaluation:
         for outcome in self.outcomes:
             found += _rows(self.model, outcome.task, outcome.scores)
             found += _rows(self.base, outcome.task, outcome.base_scores)
+            for each in outcome.judged:
+                found += _rows(self.model, outcome.task, each.figures)
         for change in self.forgetting.changes if self.forgetting else ():
             found += _rows(self.model, "general", {change.name: change.after})
             found += _rows(self.base, "general", {change.name: change.before})
@@ -95,8 +116,9 @@ class Interrupted(KeyboardInterrupt):
 
     Args:
         found: The tasks that were finished.
+        earlier: What was found of models before that one.
     """
 
-    def __init__(self, found: Evaluation) -> None:
+    def __init__(self, found: Evaluation, earlier: tuple[Evaluation, ...] = ()) -> None:
         super().__init__("interrupted")
-        self.found = found
+        self.found, self.earlier = found, earlier

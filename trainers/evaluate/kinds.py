@@ -20,6 +20,8 @@ class Kind:
         reads: What its file has in a line; of a task without a file, what its argument is.
         example: One such line, or such an argument.
         cost: How long it takes to open, in ranks: 0 reads a file, 1 runs queries, 2 imports torch.
+        judged: Whether a judge finishes it.
+        least: Fewest items.
     """
 
     module: str
@@ -29,6 +31,8 @@ class Kind:
     reads: str
     example: str
     cost: int = 0
+    judged: bool = False
+    least: int = 1
 
 
 _CHAT = "`instruction`, `input` (may be left out), `output`; or `messages`; or `question`, `answer`"
@@ -98,5 +102,25 @@ TASKS: Mapping[str, Kind] = {
         "NAME@FOLDER those whose YAML is in a folder",
         "lm-eval:arc_easy",
         cost=2,
+    ),
+    "pairwise": Kind(
+        "pairwise",
+        "FILE",
+        False,
+        "answers that a judge prefers to others",
+        f"{_CHAT}. With --against MODEL the answers may be left out",
+        '{"instruction": "Name a river of France.", "output": "The Loire."}',
+        judged=True,
+    ),
+    "mt-bench-lite": Kind(
+        "mt_bench_lite",
+        "FILE",
+        False,
+        "two turns, graded by a judge; 20 questions or more",
+        "`question_id`, `category`, `turns` (two texts), `reference` (two texts; may be left out)",
+        '{"question_id": 111, "category": "math", "turns": ["What is 3 * 4?", '
+        '"And half of that?"], "reference": ["12", "6"]}',
+        judged=True,
+        least=20,
     ),
 }

@@ -9,6 +9,7 @@ from typing import Any
 
 from datakit.errors import visible
 from trainers.evaluate import Items, Task
+from trainers.evaluate.judged import Judged
 from trainers.evaluate.shown import text_table
 from trainers.stats import Interval, difference, mean, paired, ratio
 
@@ -26,6 +27,7 @@ class Outcome:
         scores: Metrics with their intervals.
         base_scores: The base's.
         lift: The model's less the base's, over the same items.
+        judged: What a judge says, of a task that one finishes.
     """
 
     task: str
@@ -34,6 +36,7 @@ class Outcome:
     base: Items | None = None
     base_scores: Mapping[str, Interval] = field(default_factory=dict)
     lift: Mapping[str, Interval] = field(default_factory=dict)
+    judged: tuple[Judged, ...] = ()
 
     def __repr__(self) -> str:
         """Returns a table with a row for each metric."""
@@ -48,12 +51,16 @@ class Outcome:
         }
         if self.base is not None:
             value |= {"base": _json(self.base_scores), "lift": _json(self.lift)}
+        if self.judged:
+            value["judged"] = [each.to_json() for each in self.judged]
         return {**value, "notes": list(self.items.notes)}
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """Yields a JSON object for each item."""
         for at, name in enumerate(self.items.ids):
             row = {"task": self.task, "id": name, **_item(self.items, at)}
+            if self.judged:
+                row["judged"] = {each.form: each.rows[at].to_json() for each in self.judged}
             if self.base is not None:
                 row["base"] = _item(self.base, at)
             yield row

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Literal
+from typing import Literal, TypeAlias
 
-from trainers.evaluate import Items, Task, TaskOptions
+from datakit.errors import DatakitError, InputError
+from trainers.evaluate import Items, TaskOptions
 from trainers.evaluate.before import Plan, is_served, opened, prepare
 from trainers.evaluate.evaluation import Evaluation, Interrupted
+from trainers.evaluate.finishing import check_judging, finished, is_judged
 from trainers.evaluate.general import announced, forgetting
-from trainers.evaluate.outcome import Outcome, outcome_of
-from trainers.evaluate.progress import Progress, Turn
-from trainers.evaluate.subject import Subject, open_subject, shown_model, silent
+from trainers.evaluate.judging import Judge
+from trainers.evaluate.progress import Lasting
+from trainers.evaluate.subject import Subject, check_subject, open_subject, shown_model, silent
+from trainers.evaluate.tally import Tally, run_tasks
+from trainers.models import resolve
 from trainers.quiet import quiet
 
-__all__ = ["Evaluation", "Interrupted", "Tally", "measure", "run_tasks"]
+__all__ = ["Evaluation", "How", "Interrupted", "Tally", "measure", "measure_each", "run_tasks"]
+
+Dtype: TypeAlias = Literal["auto", "float32", "bfloat16", "nf4"]
 
 
 def measure(
@@ -31,9 +37,11 @@ def measure(
     max_new_tokens: int | None = None,
     options: TaskOptions | None = None,
     batch: int | None = None,
-    dtype: Literal["auto", "float32", "bfloat16", "nf4"] = "auto",
+    dtype: Dtype = "auto",
     device: str = "auto",
     template: str = "",
+    judge: Judge | None = None,
+    against: str | None = None,
     note: Callable[[str], None] = silent,
 ) -> Evaluation:
     """Measures a model by tasks; a trained one against its base as well. As `datakit eval`.
@@ -51,34 +59,146 @@ def measure(
         dtype: Of the weights; `auto` is the faster one of float32 and bfloat16 here.
         device: `cpu`, `cuda`, or `auto`, a GPU if there is one.
         template: A chat template, where the model has none.
+        judge: Who finishes tasks that are judged.
+        against: The model whose answers a judge compares with this one's.
         note: Is told how far it is, a line at a time.
 
     Raises:
         InputError: If a model or a task is not there, or wrong; then nothing was run.
-        ProviderError: If a server cannot be reached, or fails for good.
+        ProviderError: If a server cannot be reached, or fails for good. If it is the judge, what
+            was found is returned, with `stopped`.
         Interrupted: A KeyboardInterrupt that has what was finished.
     """
-    chosen = _options(options, limit, max_new_tokens)
-    plan = opened(model, base, [tasks] if isinstance(tasks, str) else tasks, chosen, device)
-    with nullcontext() if is_served(model) and is_served(base or model) else quiet():
-        plan = prepare(
-            plan,
-            compare=compare,
-            general=general,
-            limit=chosen.limit,
-            template=template,
-            device=device,
-        )
-        opener = partial(
-            open_subject,
-            batch=batch,
-            dtype=dtype,
-            device=device,
-            template=template,
-            fallback=plan.fallback,
-            note=note,
-        )
-        return _evaluated(opener, plan, compare=compare, note=note)
+    given = [tasks] if isinstance(tasks, str) else list(tasks)
+    how = How(
+        base=base,
+        compare=compare,
+        general=general,
+        options=_options(options, limit, max_new_tokens),
+        batch=batch,
+        dtype=dtype,
+        device=device,
+        template=template,
+        judge=judge,
+        against=against,
+    )
+    (found,) = measure_each([model], given, how, note)
+    return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class How:
+    """What holds for all models that are measured together; fields as for `measure`."""
+
+    base: str | None = None
+    compare: bool = True
+    general: bool = True
+    options: TaskOptions = field(default_factory=TaskOptions)
+    batch: int | None = None
+    dtype: Dtype = "auto"
+    device: str = "auto"
+    template: str = ""
+    judge: Judge | None = None
+    against: str | None = None
+
+
+def measure_each(
+    models: Sequence[str], tasks: Sequence[str], how: How, note: Callable[[str], None] = silent
+) -> list[Evaluation]:
+    """Measures models one after the other, and has all answers judged when the last is closed.
+
+    Args:
+        models: At least one.
+        tasks: For all of them.
+        how: What else holds for all of them.
+        note: Is told how far it is.
+
+    Returns:
+        An evaluation for each model. What was found is kept if a later model, or the judge, fails:
+        then `stopped` says why, and there are none for the models that were not reached.
+
+    Raises:
+        InputError: As `measure` does.
+        ProviderError: If the first model's server fails.
+        Interrupted: As `measure` does.
+    """
+    plans = _opened_each(models, tasks, how)
+    check_judging(plans[0].tasks, how.judge, how.against)
+    with nullcontext() if is_served(*models) and is_served(how.base or models[0]) else quiet():
+        plans = [_prepared(plan, how) for plan in plans]
+        if how.against is not None:
+            check_subject(how.against, template=how.template)
+        found: list[Evaluation] = []
+        try:
+            for plan in plans:
+                found.append(_evaluated(_opener(plan, how, note), plan, how.compare, note))
+            return _judged(plans[0], how, found, note)
+        except Interrupted as stop:
+            raise Interrupted(stop.found, tuple(found)) from None
+        except KeyboardInterrupt:
+            raise Interrupted(found[-1], tuple(found[:-1])) from None
+        except DatakitError as error:
+            if not found:
+                raise
+            return [*found[:-1], replace(found[-1], stopped=error)]
+
+
+def _opened_each(models: Sequence[str], tasks: Sequence[str], how: How) -> list[Plan]:
+    """Finds all models and tasks; what is wrong with several of them is told once."""
+    plans: list[Plan] = []
+    wrong: list[str] = []
+    for model in models:
+        try:
+            plans.append(opened(model, how.base, tasks, how.options, how.device))
+        except InputError as error:
+            wrong += error.problems
+    if how.against is not None:
+        try:
+            resolve(how.against)
+        except InputError as error:
+            wrong += error.problems
+    if wrong:
+        raise InputError(dict.fromkeys(wrong))
+    return plans
+
+
+def _prepared(plan: Plan, how: How) -> Plan:
+    return prepare(
+        plan,
+        compare=how.compare,
+        general=how.general,
+        limit=how.options.limit,
+        template=how.template,
+        device=how.device,
+    )
+
+
+def _opener(plan: Plan, how: How, note: Callable[[str], None]) -> Callable[[str], Subject]:
+    return partial(
+        open_subject,
+        batch=how.batch,
+        dtype=how.dtype,
+        device=how.device,
+        template=how.template,
+        fallback=plan.fallback,
+        note=note,
+    )
+
+
+def _judged(
+    plan: Plan, how: How, found: list[Evaluation], note: Callable[[str], None]
+) -> list[Evaluation]:
+    """Has the other model answer, and all answers judged; no model is open meanwhile."""
+    tasks = [each for each in plan.tasks if is_judged(each)]
+    if how.judge is None or not tasks:
+        return found
+    others: dict[str, Items] = {}
+    if how.against is not None:
+        tally = Tally(tasks, [False] * len(tasks))
+        note(Lasting(f"Next the answers of {shown_model(how.against)}, to compare with."))
+        run_tasks(_opener(plan, how, note), how.against, tally, note=note)
+        others = {task.text: tally.after[at] for at, task in enumerate(tasks)}
+    return finished(how.judge, tasks, found, against=how.against or "", others=others, note=note)
 
 
 def _options(
@@ -92,39 +212,14 @@ def _options(
     )
 
 
-@dataclass
-class Tally:
-    """What is measured so far.
-
-    Args:
-        tasks: What is to be measured.
-        with_base: For each task whether the base is measured too.
-        dtype: What the model computes in, once it is open.
-        after: The model's items of each task that was run.
-        before: The base's.
-    """
-
-    tasks: Sequence[Task]
-    with_base: Sequence[bool]
-    dtype: str = ""
-    after: dict[int, Items] = field(default_factory=dict)
-    before: dict[int, Items] = field(default_factory=dict)
-
-    def outcome(self, at: int) -> Outcome:
-        """Returns what is known of a task that was run on the model."""
-        return outcome_of(self.tasks[at], self.after[at], self.before.get(at))
-
-    def lacks(self, at: int) -> bool:
-        """Returns whether a task still has to be run on the base."""
-        return self.with_base[at] and at not in self.before
-
-
 def _evaluated(
-    opener: Callable[[str], Subject], plan: Plan, *, compare: bool, note: Callable[[str], None]
+    opener: Callable[[str], Subject], plan: Plan, compare: bool, note: Callable[[str], None]
 ) -> Evaluation:
     tasks = [*plan.tasks, *plan.general]
     with_base = compare and plan.against is not None
-    wanted = [with_base] * len(plan.tasks) + [True] * len(plan.general)
+    # A judge compares with `against`, so that the base's answers are not wanted.
+    wanted = [with_base and not is_judged(each) for each in plan.tasks]
+    wanted += [True] * len(plan.general)
     tally = Tally(tasks, wanted)
     words = {plan.general[0].text: announced(plan.general)} if plan.general else {}
     base = plan.base.given if plan.base else None
@@ -153,72 +248,3 @@ def _found(plan: Plan, tally: Tally) -> Evaluation:
         lost,
         (*unfinished, *([] if whole else ["the general set"])),
     )
-
-
-def run_tasks(
-    opener: Callable[[str], Subject],
-    model: str,
-    tally: Tally,
-    *,
-    base: str | None = None,
-    words: Mapping[str, str] | None = None,
-    note: Callable[[str], None] = silent,
-) -> list[Outcome]:
-    """Measures a model by tasks, and its base by some of them.
-
-    The base of an adapter is the adapter switched off; another one is loaded when the first is let
-    go, so that two are never in memory at once.
-
-    Args:
-        opener: Opens a model by its name.
-        model: The model.
-        tally: The tasks; takes what is found as soon as it is there.
-        base: Another model to compare with; None takes the adapter's own base, if there is one.
-        words: What is said before some tasks, by their text.
-        note: Is told in words how far it is.
-
-    Returns:
-        An outcome for each task, in their order.
-    """
-    also = [at for at in range(len(tally.tasks)) if tally.with_base[at]]
-    later = also if base is not None else []
-    with _opened(opener, model) as subject:
-        tally.dtype = subject.dtype
-        own = also if base is None and subject.adapter else []
-        progress = Progress(_turns(tally, own, later, words or {}), note)
-        for at, task in enumerate(tally.tasks):
-            tally.after[at] = _measured(task, subject, progress)
-            if at in own:
-                with subject.without_adapter():
-                    tally.before[at] = _measured(task, subject, progress)
-    if base is not None and later:
-        with _opened(opener, base) as other:
-            for at in later:
-                tally.before[at] = _measured(tally.tasks[at], other, progress)
-    return [tally.outcome(at) for at in range(len(tally.tasks))]
-
-
-def _turns(
-    tally: Tally, own: Sequence[int], later: Sequence[int], words: Mapping[str, str]
-) -> list[Turn]:
-    turns = []
-    for at, task in enumerate(tally.tasks):
-        turns.append(Turn(task, words=words.get(task.text, "")))
-        if at in own:
-            turns.append(Turn(task, base=True))
-    return turns + [Turn(tally.tasks[at], base=True) for at in later]
-
-
-def _measured(task: Task, subject: Subject, progress: Progress) -> Items:
-    with progress.turn() as told:
-        subject.note = told
-        return task.run(subject, told)
-
-
-@contextmanager
-def _opened(opener: Callable[[str], Subject], model: str) -> Iterator[Subject]:
-    subject = opener(model)
-    try:
-        yield subject
-    finally:
-        subject.close()

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 from trainers.stats import Interval
 
 if TYPE_CHECKING:
+    from trainers.evaluate.judged import Judged
     from trainers.evaluate.outcome import Outcome
 
-__all__ = ["SIDES", "ends", "number", "table", "text_table"]
+__all__ = ["SIDES", "ends", "figure", "figure_lines", "number", "table", "text_table"]
 
 SIDES = "llrlrrl"
 """On which side the columns of `table` stand: left or right."""
@@ -63,3 +64,30 @@ def _base(outcome: Outcome, name: str) -> str:
 def _difference(outcome: Outcome, name: str) -> str:
     found = outcome.lift.get(name)
     return "" if found is None else f"{number(found.value, '+')}  {ends(found, '+')}".rstrip()
+
+
+_SHARES = ("win_rate", "length_controlled")
+
+
+def figure(name: str, each: Interval) -> tuple[str, str]:
+    """Returns a judged figure and its interval: win rates in percent, grades as they are."""
+    if name in _SHARES:
+        within = "" if each.low is None else f"[{100 * each.low:.1f}, {100 * (each.high or 0):.1f}]"
+        return f"{100 * each.value:.1f} %", within
+    sign = "+" if name == "gain" else ""
+    within = ""
+    if each.low is not None and each.high is not None:
+        within = f"[{each.low:{sign}.2f}, {each.high:{sign}.2f}]"
+    return f"{each.value:{sign}.2f}", within
+
+
+def figure_lines(judged: Judged) -> list[str]:
+    """Returns a line for each judged figure, and beside it what people think of the judge."""
+    found = []
+    for name, each in judged.figures.items():
+        value, within = figure(name, each)
+        compared = name in (*_SHARES, "gain")
+        against = f" against {judged.opponent}" if compared else ""
+        told = f"{name.replace('_', ' ')} {value} {within}".rstrip()
+        found.append(f"{told} of {each.n:,}{against}; {judged.standing.text}")
+    return found

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from datakit.errors import InputError
-from trainers.evaluate import TaskOptions
+from trainers.evaluate import TASKS, TaskOptions
 from trainers.lift.kept import Kept
 from trainers.running.ear import Ear
 from trainers.sft import SFT
@@ -72,6 +72,12 @@ class Terms:
             for name in ("seeds", "workers")
             if (value := getattr(self, name)) is not None and value < 1
         ]
+        kind = TASKS.get(self.task.partition(":")[0])
+        if kind is not None and kind.judged:
+            wrong.append(
+                f"--task {self.task}: is finished by a judge, which a study does not ask. Measure "
+                "the trained models with datakit eval --judge, or take another task."
+            )
         if self.effect is not None and not 0 < self.effect < math.inf:
             wrong.append(f"--detect (effect): must be a number over 0, not {self.effect!r}.")
         if self.seed < 0:

@@ -173,7 +173,7 @@ def test_a_base_that_cannot_be_opened_is_told_before_the_first_task(
     cli, local, tiny_model_dir, tmp_path, monkeypatch
 ):
     base, trained = without_template(tiny_model_dir, tmp_path)
-    monkeypatch.setattr("trainers.evaluate.run._measured", None)
+    monkeypatch.setattr("trainers.evaluate.tally._measured", None)
     words = ["--task", "perplexity:data.jsonl", "--no-general"]
     for name in ("tokenizer.json", "tokenizer_config.json"):
         (base / name).unlink()

@@ -11,9 +11,10 @@ HAVING_FILES = [name for name, kind in TASKS.items() if "FILE" in kind.argument]
 
 @pytest.mark.parametrize("name", HAVING_FILES)
 def test_the_line_that_is_shown_is_an_item(name, tmp_path):
-    path = tmp_path / "one.jsonl"
-    path.write_text(TASKS[name].example + "\n")
-    assert len(parse_task(f"{name}:{path}")) == 1
+    path, kind = tmp_path / "items.jsonl", TASKS[name]
+    lines = [kind.example.replace('_id": 111', f'_id": {at}') for at in range(kind.least)]
+    path.write_text("".join(f"{line}\n" for line in lines))
+    assert len(parse_task(f"{name}:{path}")) == kind.least
 
 
 @pytest.mark.parametrize("name", TASKS)
