@@ -5,7 +5,7 @@ import json
 import pytest
 
 from datakit.judge import read_calibration
-from tests.judge.judges import good, longer, pairwise
+from tests.judge.judges import good, longer, pairwise, scoring, shown
 from tests.loopback import Fault, Plan, serve
 
 PRICE = "price: {input: 1, output: 1}"
@@ -189,4 +189,53 @@ def test_mistakes(cli, labels, line, message):
     ran = cli(f"judge check {line}")
     assert ran.code == 2
     assert message in ran.err
+    assert not list(labels.glob("judge*"))
+
+
+def grades(folder, count=40):
+    rows = [
+        {"instruction": f"Q{at}", "output": ("good" if at % 2 else "poor") * (at % 3 + 1),
+         "label": 8 if at % 2 else 3}
+        for at in range(count)
+    ]  # fmt: skip
+    write(folder, rows)
+
+
+def test_a_judge_of_single_grades(cli, folder):
+    grades(folder)
+    knows = scoring(lambda body: 9 if "good" in shown(body)["answer"] else 5)
+    with serve(knows) as server:
+        ran = check(cli, server, "--form grade")
+        assert ran.code == 0, ran.err
+        first = ran.out.splitlines()[0]
+        assert first == "agrees with people in 100 % (84 to 100) of 400 pairs of graded answers"
+        assert "its grades less people's: +1.5" in ran.out
+        assert len(server.answered()) == 40
+        found = read_calibration(folder / "judge.json")
+        assert (found.form, found.judge["server"]) == ("grade", server.url)
+        assert json.loads((folder / "judge.json").read_text())["items"][1]["grade"] == 9
+        assert "40 from the log" in check(cli, server, "--form grade").out
+    with serve(scoring(lambda body: len(shown(body)["answer"]) % 10 + 1)) as server:
+        assert check(cli, server, "--form grade -o other.json").code == 1
+
+
+def test_mistakes_of_grades(cli, folder):
+    grades(folder, 1)
+    ran = cli("judge check --form grade --labels labels.jsonl --teacher embedded")
+    assert ran.code == 2 and "people give all answers the same grade" in ran.err
+    write(folder, [row(0)])
+    ran = cli("judge check --form grade --labels labels.jsonl --teacher embedded")
+    assert ran.code == 2 and 'labels.jsonl:1: "output" is missing' in ran.err
+    ran = cli("judge check --form grad --labels labels.jsonl --teacher embedded")
+    assert 'there is no "grad"; did you mean "grade"' in ran.err
+
+
+def test_provider_and_model_will_do_as_a_teacher(cli, labels):
+    ran = cli("judge check --labels labels.jsonl --teacher openai:judge-1")
+    assert ran.code == 2 and "OPENAI_API_KEY" in ran.err
+    ran = cli("judge check --labels labels.jsonl --teacher opnai:judge-1")
+    assert ran.code == 2 and 'unknown "opnai"; did you mean "openai"' in ran.err
+    text = "{provider: openai, model: m, base_url: 'http://x', mode: batch}"
+    ran = cli(f'judge check --labels labels.jsonl --teacher "{text}"')
+    assert ran.code == 2 and "The judge has mode: batch" in ran.err
     assert not list(labels.glob("judge*"))

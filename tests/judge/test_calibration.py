@@ -3,7 +3,15 @@ import json
 import pytest
 
 from datakit.errors import InputError
-from datakit.judge import Comparison, LabelledPair, calibrate, read_calibration
+from datakit.judge import (
+    Comparison,
+    Grade,
+    GradedAnswer,
+    LabelledPair,
+    calibrate,
+    calibrate_grades,
+    read_calibration,
+)
 from datakit.outcome import Drop
 
 JUDGE = {
@@ -107,3 +115,32 @@ def test_it_is_read_as_it_was_written(tmp_path):
             read_calibration(path)
     with pytest.raises(InputError, match="cannot be read"):
         read_calibration(tmp_path / "no.json")
+
+
+def test_grades_beside_people_s(tmp_path):
+    answers = [GradedAnswer(f"q{at}", "x", at % 8 + 1.0) for at in range(40)]
+    said = {each.key: Grade(each.grade + 1, "r", (each.grade + 1,)) for each in answers[1:]}
+    said[answers[0].key] = Drop("refused")
+    who = {**JUDGE, "form": "grade"}
+    found = calibrate_grades(answers, said, judge=who, labels="l.jsonl")
+    assert found.agrees and found.agreement.value == 1
+    assert (found.pairs, found.judged, found.failed) == (40, 39, {"refused": 1})
+    told = "\n".join(found.sentences())
+    assert "its grades less people's: +1.0 (+1.0 to +1.0), 39 answers" in told
+    assert "no verdict on 1 answer: refused 1" in told
+    path = tmp_path / "judge.json"
+    path.write_text(json.dumps(found.to_json()))
+    assert read_calibration(path) == found
+    flat = {each.key: Grade(5, "r", (5,)) for each in answers}
+    assert not calibrate_grades(answers, flat, judge=who).agrees
+    none = calibrate_grades(answers, dict.fromkeys(said, Drop("refused")), judge=who)
+    assert "no usable verdict on any answer" in none.verdict
+
+
+@pytest.mark.parametrize("key", ["server", "form", "settings"])
+def test_an_older_file_is_refused(tmp_path, key):
+    judge = {name: each for name, each in JUDGE.items() if name != key}
+    path = tmp_path / "judge.json"
+    path.write_text(json.dumps(calibrated(("a", A), ("b", B), judge=judge).to_json()))
+    with pytest.raises(InputError, match=rf"does not name the judge's {key}.*judge check again"):
+        read_calibration(path)

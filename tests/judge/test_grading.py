@@ -66,3 +66,9 @@ def test_the_score_may_come_first(tmp_path):
     assert "from -2.5 (the least) to 0 (the most)" in text
     assert list(row["sent"]["response_format"]["json_schema"]["schema"]["properties"]) == [
         "score", "reason"]  # fmt: skip
+
+
+def test_a_reference_is_shown(tmp_path):
+    said, (row,) = graded(scoring(lambda body: 7), tmp_path, reference="42 {answer}")
+    assert said.score == 7
+    assert "<reference>\n42 {answer}\n</reference>" in row["sent"]["messages"][0]["content"]

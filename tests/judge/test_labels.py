@@ -1,7 +1,7 @@
 import pytest
 
 from datakit.errors import RecordError
-from datakit.judge import LabelledPair, labelled, question_of
+from datakit.judge import LabelledPair, graded, labelled, question_of
 from datakit.reading import identified
 from datakit.record import Record
 
@@ -64,3 +64,33 @@ def test_all_mistakes_are_told_with_their_places():
     ]  # fmt: skip
     assert found[0] == 'f:1: "label" must be a, b or tie, not "c".'
     assert "chosen and rejected" in found[3]
+
+
+def test_graded_answers_are_read():
+    rows = [
+        {"instruction": "Q", "output": "A", "label": 7, "reference": "R"},
+        {"instruction": "Q", "output": "A", "label": "2.5"},
+    ]
+    records = identified(((f"f:{at}", row) for at, row in enumerate(rows, 1)), "f")
+    one, other = graded((f"f:{at}", record) for at, record in enumerate(records, 1))
+    assert (one.grade, one.reference, other.grade) == (7, "R", 2.5)
+    assert one.key != other.key, "with a reference it is another question"
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ({}, 'f:1: "label" is missing: it is people\'s grade'),
+        ({"label": 11}, 'f:1: "label" is none: it is people\'s grade of the answer, a number from'),
+        ({"label": "good"}, "is none"),
+        ({"label": True}, "is none"),
+        ({"label": 5, "output": " "}, 'f:1: "output" is missing'),
+        ({"label": 5, "reference": ["x"]}, 'f:1: "reference" must be a text.'),
+    ],
+)
+def test_what_is_no_graded_answer_is_told(row, message):
+    given = {"instruction": "Q", "output": "A", **row}
+    (record,) = identified(iter([("f:1", given)]), "f")
+    with pytest.raises(RecordError) as error:
+        list(graded([("f:1", record)]))
+    assert message in str(error.value)

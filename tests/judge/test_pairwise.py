@@ -87,3 +87,14 @@ def test_a_prompt_of_one_s_own_is_told_how_to_answer(tmp_path):
         )
     )
     assert '{"reason": "...", "better": "..."}' in text
+
+
+def test_a_reference_and_a_second_turn_are_shown(tmp_path):
+    _, rows = compared(pairwise(good), tmp_path, "good", "bad", reference=ODD, second_turn=True)
+    for row in rows:
+        text = row["sent"]["messages"][0]["content"]
+        assert f"<reference>\n{ODD}\n</reference>" in text
+        assert "Judge the answers to the second turn alone" in text
+    _, rows = compared(pairwise(good), tmp_path / "plain", "good", "bad")
+    assert "<reference>" not in rows[0]["sent"]["messages"][0]["content"]
+    assert "second turn" not in rows[0]["sent"]["messages"][0]["content"]

@@ -138,3 +138,10 @@ def test_an_interrupt_closes_it_and_keeps_what_was_answered(tmp_path):
             assert len(server.answered()) <= 2 * len(PAIRS) + 1, "but for the one in flight"
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def test_a_judge_in_batches_is_refused(tmp_path):
+    fields = {"provider": "openai", "model": "m", "base_url": "http://x", "mode": "batch"}
+    with pytest.raises(InputError, match="The judge has mode: batch"):
+        Session(fields, tmp_path / "log")
+    assert not (tmp_path / "log").exists()

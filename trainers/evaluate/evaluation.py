@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -79,6 +79,10 @@ class Evaluation:
                 outcome if each.task == outcome.task else each for each in self.outcomes
             ),
         )
+
+    def halted(self, unfinished: Iterable[str], stopped: DatakitError | None = None) -> Evaluation:
+        """Returns it with what was not finished, and why if it was no interrupt."""
+        return replace(self, unfinished=(*self.unfinished, *unfinished), stopped=stopped)
 
     def rows(self) -> list[dict[str, Any]]:
         """Returns a row for each model, task and metric: `pandas.DataFrame(found.rows())`.

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 
 from datakit.errors import DatakitError, InputError, ProviderError
 from datakit.judge import Session
 from trainers.evaluate import Items, Task
-from trainers.evaluate.evaluation import Evaluation
+from trainers.evaluate.evaluation import Evaluation, Interrupted
 from trainers.evaluate.judging import Judge, JudgedTask, Judging, Sides
 from trainers.evaluate.subject import shown_model, silent
 
-__all__ = ["check_judging", "finished", "is_judged"]
+__all__ = ["check_judging", "finished", "halting", "is_judged"]
 
 
 def is_judged(task: Task) -> bool:
@@ -77,38 +78,62 @@ def finished(
     judged = {each.text: each for each in tasks if isinstance(each, JudgedTask)}
     done = list(found)
     other = shown_model(against)
+    with (
+        halting(tasks, done, judge) as halted,
+        Session(judge.teacher, judge.log, budget=judge.budget) as session,
+    ):
+        judging = Judging(judge, session, note)
+        for at, evaluation in enumerate(found):
+            for outcome in evaluation.outcomes:
+                if task := judged.get(outcome.task):
+                    theirs = (others or {}).get(outcome.task)
+                    sides = Sides(evaluation.model, outcome.items, other, theirs)
+                    said = tuple(task.judge(sides, judging))
+                    done[at] = done[at].with_outcome(replace(outcome, judged=said))
+    return halted or done
+
+
+@contextmanager
+def halting(
+    tasks: Sequence[Task], found: list[Evaluation], judge: Judge | None = None
+) -> Iterator[list[Evaluation]]:
+    """Keeps what was found where a `with` block fails, or is interrupted.
+
+    Args:
+        tasks: All of them.
+        found: What was found; it may grow within the block.
+        judge: The judge, if it is asked within the block.
+
+    Yields:
+        A list that stays empty unless the block fails; then it has the evaluations, which say so.
+
+    Raises:
+        Interrupted: If it is interrupted.
+    """
+    judged = {each.text for each in tasks if isinstance(each, JudgedTask)}
+    halted: list[Evaluation] = []
     try:
-        with Session(judge.teacher, judge.log, budget=judge.budget) as session:
-            judging = Judging(judge, session, note)
-            for at, evaluation in enumerate(found):
-                for outcome in evaluation.outcomes:
-                    if task := judged.get(outcome.task):
-                        theirs = (others or {}).get(outcome.task)
-                        sides = Sides(evaluation.model, outcome.items, other, theirs)
-                        said = tuple(task.judge(sides, judging))
-                        done[at] = done[at].with_outcome(replace(outcome, judged=said))
+        yield halted
     except DatakitError as error:
-        stopped = _saved(error, judge)
-        return [_unjudged(each, judged, stopped) for each in done]
-    return done
+        halted += [_unjudged(each, judged, _saved(error, judge)) for each in found]
+    except KeyboardInterrupt:
+        *earlier, last = (_unjudged(each, judged, None) for each in found)
+        raise Interrupted(last, tuple(earlier)) from None
 
 
-def _saved(error: DatakitError, judge: Judge) -> DatakitError:
-    if not isinstance(error, ProviderError):
+def _saved(error: DatakitError, judge: Judge | None) -> DatakitError:
+    if judge is None or not isinstance(error, ProviderError):
         return error
     text = f"What the judge answered is saved in {judge.log}; the same command goes on from there."
     return ProviderError([*error.problems, text])
 
 
 def _unjudged(
-    evaluation: Evaluation, judged: Mapping[str, JudgedTask], stopped: DatakitError
+    evaluation: Evaluation, judged: Container[str], stopped: DatakitError | None
 ) -> Evaluation:
     left = [
         f"{each.task} is answered, but not judged"
         for each in evaluation.outcomes
         if each.task in judged and not each.judged
     ]
-    if not left:
-        return evaluation
-    unfinished = (*evaluation.unfinished, *left)
-    return replace(evaluation, unfinished=unfinished, stopped=stopped)
+    return evaluation.halted(left, stopped) if left else evaluation

@@ -12,7 +12,7 @@ from datakit.errors import DatakitError, InputError
 from trainers.evaluate import Items, TaskOptions
 from trainers.evaluate.before import Plan, is_served, opened, prepare
 from trainers.evaluate.evaluation import Evaluation, Interrupted
-from trainers.evaluate.finishing import check_judging, finished, is_judged
+from trainers.evaluate.finishing import check_judging, finished, halting, is_judged
 from trainers.evaluate.general import announced, forgetting
 from trainers.evaluate.judging import Judge
 from trainers.evaluate.progress import Lasting
@@ -129,18 +129,19 @@ def measure_each(
         if how.against is not None:
             check_subject(how.against, template=how.template)
         found: list[Evaluation] = []
-        try:
-            for plan in plans:
+        for plan in plans:
+            try:
                 found.append(_evaluated(_opener(plan, how, note), plan, how.compare, note))
-            return _judged(plans[0], how, found, note)
-        except Interrupted as stop:
-            raise Interrupted(stop.found, tuple(found)) from None
-        except KeyboardInterrupt:
-            raise Interrupted(found[-1], tuple(found[:-1])) from None
-        except DatakitError as error:
-            if not found:
-                raise
-            return [*found[:-1], replace(found[-1], stopped=error)]
+            except Interrupted as stop:
+                raise Interrupted(stop.found, tuple(found)) from None
+            except DatakitError as error:
+                if not found:
+                    raise
+                left = tuple(
+                    f"{shown_model(each)} is not measured" for each in models[len(found) :]
+                )
+                return [*found[:-1], found[-1].halted(left, error)]
+        return _judged(plans[0], how, found, note)
 
 
 def _opened_each(models: Sequence[str], tasks: Sequence[str], how: How) -> list[Plan]:
@@ -196,7 +197,10 @@ def _judged(
     if how.against is not None:
         tally = Tally(tasks, [False] * len(tasks))
         note(Lasting(f"Next the answers of {shown_model(how.against)}, to compare with."))
-        run_tasks(_opener(plan, how, note), how.against, tally, note=note)
+        with halting(tasks, found) as halted:
+            run_tasks(_opener(plan, how, note), how.against, tally, note=note)
+        if halted:
+            return halted
         others = {task.text: tally.after[at] for at, task in enumerate(tasks)}
     return finished(how.judge, tasks, found, against=how.against or "", others=others, note=note)
 

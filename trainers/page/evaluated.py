@@ -1,210 +1,254 @@
-"""The page of an evaluation: scores, what a judge says, and examples; holds nothing that runs."""
+"""The page of an evaluation: what a judge says with what people think of it, and all other figures.
+
+One file without a network, locked by its own security policy; nothing in it runs. What it shows is
+what `datakit eval --json` prints, and some of the judged answers, which are untrusted texts.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import islice
+from dataclasses import dataclass
 from typing import Any
 
 from datakit.amounts import counted
 from datakit.report.charts import table
-from datakit.report.document import document
-from datakit.report.markup import Child, el, quote
-from trainers.page.parts import chapter
+from datakit.report.document import contents, document
+from datakit.report.markup import Child, Markup, el, quote
+from trainers.page.intervals import Row, intervals
+from trainers.page.judged import examples, method
+from trainers.page.parts import chapter, words
 
 __all__ = ["render"]
 
-STYLES = ("datakit.report/style.css", "trainers.page/page.css", "trainers.lift.page/page.css")
-_SHARES = ("win_rate", "length_controlled")
-_SHOWN, _CHARS = 20, 600
-_FORMS = {"pair": "comparisons", "grade": "grades"}
-_WON = {"model": "won", "other": "lost"}
+_STYLES = ("datakit.report/style.css", "trainers.page/page.css", "trainers.page/evaluated.css")
+_NAMES = {
+    "win_rate": "win rate",
+    "length_controlled": "win rate, length controlled",
+    "grade": "grade, 1 to 10",
+    "grade_turn_1": "grade of the first turn",
+    "grade_turn_2": "grade of the second turn",
+    "other_grade": "the other model's grade",
+    "gain": "gain in grade",
+}
+_RATES = ("win_rate", "length_controlled")
+_DASH = "\u2013"
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What was judged of one model by one task in one form."""
+
+    model: str
+    task: str
+    said: Mapping[str, Any]
+
+    @property
+    def figures(self) -> Mapping[str, Mapping[str, Any]]:
+        """By name."""
+        found = self.said.get("figures")
+        return found if isinstance(found, Mapping) else {}
 
 
 def render(facts: Mapping[str, Any]) -> str:
-    """Returns the page as one HTML file; nothing is loaded from anywhere.
+    """Returns the page of an evaluation as one HTML file; the same facts give the same page.
 
     Args:
-        facts: `models`, what `Evaluation.to_json` gives for each model; and `judged`, the items
-            that a judge was asked about: `model`, `task`, `id`, `answer`, and its words by form.
+        facts: `models`, what each evaluation's `to_json` returns; and `judged`, its judged items,
+            with `model`.
     """
-    models: Sequence[Mapping[str, Any]] = facts["models"]
-    title = ", ".join(str(each["model"]) for each in models)
-    rows = list(_examples(facts.get("judged", ())))
+    models = [each for each in facts.get("models", ()) if isinstance(each, Mapping)]
+    judged = list(_judged(models))
+    chapters = {
+        "figures": ("What the judge says", _figures(judged)),
+        "categories": ("By kind of question", _categories(judged)),
+        "judges": ("The judge", _judges(judged)),
+        "answers": ("Answers", examples(facts.get("judged", ()))),
+        "tasks": ("Other tasks", _tasks(models)),
+        "method": ("How it was done", method() if judged else []),
+    }
+    shown = {id: each for id, each in chapters.items() if each[1]}
+    names = ", ".join(str(each.get("model") or "a model") for each in models)
     body = el(
         "body",
-        el(
-            "header",
-            el(
-                "div",
-                el("h1", quote(title, 160), el("span", " evaluation", class_="version")),
-                [el("p", quote(line, 400), class_="verdict") for line in _verdicts(models)],
-                class_="title",
-            ),
-            class_="overview study",
-        ),
-        el(
-            "main",
-            _chapter("scores", "Scores", list(_scores(models))),
-            _chapter("judged", "What the judge says", list(_judged(models))),
-            _chapter("examples", "Examples", rows),
-            _chapter("notes", "Good to know", list(_notes(models))),
-        ),
-        el("footer", el("p", "Written by datakit. --items writes every answer.")),
+        _overview(models, names, judged),
+        contents({id: title for id, (title, _) in shown.items()}),
+        el("main", [chapter(id, title, each) for id, (title, each) in shown.items()]),
+        el("footer", el("p", "Written by datakit eval.")),
     )
-    return document(f"{title[:80]}: evaluation", body, styles=STYLES)
+    return document(f"{names[:80]}: evaluation", body, styles=_STYLES)
 
 
-def _chapter(id: str, title: str, children: Sequence[Child]) -> Child:
-    return chapter(id, title, list(children)) if children else None
-
-
-def _tasks(
-    models: Sequence[Mapping[str, Any]],
-) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any]]]:
+def _judged(models: Sequence[Mapping[str, Any]]) -> Iterator[_Found]:
     for model in models:
-        for task in model["tasks"]:
-            yield model, task
+        for task in model.get("tasks", ()):
+            for said in task.get("judged", ()):
+                yield _Found(str(model.get("model")), str(task.get("task")), said)
 
 
-def _found(
-    models: Sequence[Mapping[str, Any]],
-) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
-    """Yields model, task and what a judge found."""
-    for model, task in _tasks(models):
-        for each in task.get("judged", ()):
-            yield str(model["model"]), str(task["task"]), each
-
-
-def _verdicts(models: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Returns the verdicts, each once."""
-    said = ((model, str(each["verdict"])) for model, _, each in _found(models))
-    return list(
-        dict.fromkeys(words if model in words else f"{model}: {words}" for model, words in said)
+def _overview(models: Sequence[Mapping[str, Any]], names: str, judged: Sequence[_Found]) -> Markup:
+    tasks = {str(task.get("task")) for model in models for task in model.get("tasks", ())}
+    lead = f"{counted(len(models), 'model')}, {counted(len(tasks), 'task')}"
+    unfinished = [str(each) for model in models for each in model.get("unfinished", ())]
+    return el(
+        "header",
+        el(
+            "div",
+            el("h1", quote(names, 120), el("span", " Evaluation", class_="version")),
+            el("p", lead, class_="day"),
+            [el("p", "Not finished: ", quote(each, 300), class_="status") for each in unfinished],
+            [_verdict(each) for each in judged],
+            class_="title",
+        ),
+        _pictures(judged),
+        class_="overview evaluated",
     )
 
 
-def _scores(models: Sequence[Mapping[str, Any]]) -> Iterator[Child]:
-    rows: list[Sequence[Child]] = [
-        [
-            quote(str(model["model"]), 80),
-            quote(str(task["task"]), 80),
-            name,
-            _ends(score, "{:.3f}"),
-            _ends(task["base"][name], "{:.3f}") if name in task.get("base", {}) else "\u2013",
-            f"{task['n']:,}",
-        ]
-        for model, task in _tasks(models)
-        for name, score in task["scores"].items()
+def _verdict(found: _Found) -> list[Markup]:
+    verdict, standing = (str(found.said.get(key) or "") for key in ("verdict", "calibration"))
+    where: list[Child] = [quote(found.task, 80), " (", str(found.said.get("form")), ")"]
+    rest: list[Child] = [" \u00b7 ", quote(standing, 400)] if standing != verdict else []
+    return [
+        el("p", quote(f"{verdict}.", 400), class_="verdict"),
+        el("p", quote(found.model, 80), " \u00b7 ", where, rest, class_="standing"),
     ]
-    if rows:
-        head = ("model", "task", "metric", "score [95 %]", "its base", "items")
-        yield el("div", table(head, rows, "Scores"), class_="names")
 
 
-def _judged(models: Sequence[Mapping[str, Any]]) -> Iterator[Child]:
-    for model, task, each in _found(models):
-        against = f" against {each['against']}" if each["against"] else ""
-        yield el("h3", quote(f"{model}{against}: {_FORMS[each['form']]} of {task}", 240))
-        rows: list[Sequence[Child]] = [
-            [name.replace("_", " "), _figure(name, found), f"{found['n']:,}"]
-            for name, found in each["figures"].items()
-        ]
-        rows += [
-            [quote(f"in {name}", 80), _figure(_first(each), found), f"{found['n']:,}"]
-            for name, found in each["categories"].items()
-        ]
-        yield el("div", table(("figure", "[95 %]", "of"), rows, "What the judge says"))
-        yield el("p", quote(_told(each), 600), class_="note")
-
-
-def _first(each: Mapping[str, Any]) -> str:
-    return "win_rate" if each["form"] == "pair" else "grade"
-
-
-def _told(each: Mapping[str, Any]) -> str:
-    """Returns who judged, what people think of that, and what was left out."""
-    judge, cost = each["judge"], each["cost"]
-    usd = "cost not known" if cost["usd"] is None else f"${cost['usd']:.4f}"
-    parts = [
-        f"Judge: {judge['provider']}/{judge['model']}; {each['calibration']}.",
-        f"{counted(cost['requests'], 'request')}, {cost['cached']:,} from the log, {usd}.",
-    ]
-    if each["form"] == "pair":
-        parts.append(
-            f"{each['wins']:,} won, {each['losses']:,} lost, {each['ties']:,} tied, of them "
-            f"{each['same']:,} the same text; the order changes {each['flips']:,} verdicts."
+def _pictures(judged: Sequence[_Found]) -> list[Markup]:
+    rates = [row for each in judged for row in _rows(each, _RATES)]
+    grades = [row for each in judged for row in _rows(each, ("grade", "other_grade"))]
+    found = []
+    if rates:
+        found.append(
+            intervals("Win rates in percent, with their 95 % intervals", rates, (0, 100), even=50)
         )
-    if each["failed"]:
-        why = ", ".join(f"{reason} {count:,}" for reason, count in each["failed"].items())
-        parts.append(f"Left out: {why}.")
-    return " ".join(parts)
+    if grades:
+        found.append(intervals("Grades from 1 to 10, with their 95 % intervals", grades, (1, 10)))
+    return found
 
 
-def _figure(name: str, found: Mapping[str, Any]) -> str:
-    if name in _SHARES:
-        shown = {key: None if found[key] is None else 100 * found[key] for key in _KEYS}
-        return _ends(shown, "{:.1f}") + " %"
-    return _ends(found, "{:+.2f}" if name == "gain" else "{:.2f}")
+def _rows(found: _Found, names: Sequence[str]) -> Iterator[Row]:
+    for name in names:
+        each = found.figures.get(name)
+        if each is not None:
+            times = 100.0 if name in _RATES else 1.0
+            ends = [None if each[key] is None else each[key] * times for key in ("low", "high")]
+            text = f"{found.model}, {found.task}: {_NAMES[name]}"
+            sure = bool(found.said.get("calibrated"))
+            yield Row(text, each["value"] * times, ends[0], ends[1], sure)
 
 
-_KEYS = ("value", "low", "high")
+def _figures(judged: Sequence[_Found]) -> list[Child]:
+    rows: list[list[Child]] = []
+    for found in judged:
+        for name, each in found.figures.items():
+            value, ends = _shown(name, each)
+            rows.append([
+                quote(found.model, 80),
+                quote(found.task, 80),
+                _NAMES.get(name, name),
+                value,
+                ends,
+                f"{each['n']:,}",
+                quote(str(found.said.get("calibration")), 400),
+            ])  # fmt: skip
+    if not rows:
+        return []
+    head = ("model", "task", "figure", "value", "95 % interval", "n", "people and this judge")
+    against = sorted({str(each.said["against"]) for each in judged if each.said.get("against")})
+    note = quote(f"Compared with {', '.join(against)}.", 300)
+    return [
+        el("p", note, class_="note") if against else None,
+        el("div", table(head, rows, "What the judge says"), class_="judged"),
+        _counts(judged),
+    ]
 
 
-def _ends(found: Mapping[str, Any], form: str) -> str:
-    value = form.format(found["value"])
-    if found.get("low") is None or found.get("high") is None:
-        return value
-    return f"{value} [{form.format(found['low'])}, {form.format(found['high'])}]"
+def _counts(judged: Sequence[_Found]) -> Child:
+    keys = ("judged", "wins", "losses", "ties", "flips", "same")
+    rows: list[list[Child]] = [
+        [
+            quote(each.model, 80),
+            quote(each.task, 80),
+            *(f"{each.said.get(key, 0):,}" for key in keys),
+            quote(_listed(each.said.get("failed")), 200),
+        ]
+        for each in judged
+        if each.said.get("form") == "pair"
+    ]
+    if not rows:
+        return None
+    head = ("model", "task", *keys, "left out")
+    return [el("h3", "Both orders"), table(head, rows, "Wins, losses, ties and flips")]
 
 
-def _examples(judged: Sequence[Mapping[str, Any]]) -> Iterator[Child]:
-    """Yields answers with the judge's words; those it preferred the other answer to come first."""
-    ranked = sorted(judged, key=lambda row: _rank(row["judged"]))
-    for row in islice(ranked, _SHOWN):
-        said = row["judged"]
-        parts: list[Child] = [el("dt", "answer"), el("dd", quote(str(row["answer"] or ""), _CHARS))]
-        for form, words in said.items():
-            if words.get("other"):
-                parts += [el("dt", "the other"), el("dd", quote(words["other"], _CHARS))]
-            parts += [el("dt", form), el("dd", quote(_words(words), _CHARS))]
-        summary = f"{row['model']}, {row['id']}: {_short(said)}"
-        yield el("details", el("summary", quote(summary, 160)), el("dl", parts, class_="values"))
-    if len(judged) > _SHOWN:
-        yield el("p", f"{len(judged) - _SHOWN:,} more; --items writes all.", class_="note")
+def _listed(value: object) -> str:
+    if not isinstance(value, Mapping) or not value:
+        return _DASH
+    return ", ".join(f"{name} {count:,}" for name, count in value.items())
 
 
-def _rank(said: Mapping[str, Mapping[str, Any]]) -> float:
-    for words in said.values():
-        if "winner" in words:
-            return {"other": 0.0, "tie": 0.5}.get(words["winner"], 1.0)
-        if "grade" in words:
-            return float(words["grade"])
-    return 99.0
+def _shown(name: str, each: Mapping[str, Any]) -> tuple[str, str]:
+    times, unit, digits = (100, " %", 1) if name in _RATES else (1, "", 2)
+    sign = "+" if name == "gain" else ""
+    value = f"{each['value'] * times:{sign}.{digits}f}{unit}"
+    if each["low"] is None or each["high"] is None:
+        return value, _DASH
+    low, high = (f"{each[key] * times:{sign}.{digits}f}" for key in ("low", "high"))
+    return value, f"{low} to {high}"
 
 
-def _short(said: Mapping[str, Mapping[str, Any]]) -> str:
-    told = []
-    for words in said.values():
-        if "winner" in words:
-            told.append(_WON.get(words["winner"], "tie"))
-        elif "grade" in words:
-            told.append(f"{words['grade']:g}")
-        else:
-            told.append(str(words.get("dropped", "")))
-    return ", ".join(told)
+def _categories(judged: Sequence[_Found]) -> list[Child]:
+    rows: list[list[Child]] = []
+    for found in judged:
+        name = "win_rate" if found.said.get("form") == "pair" else "grade"
+        for kind, each in (found.said.get("categories") or {}).items():
+            value, ends = _shown(name, each)
+            where = [quote(text, 80) for text in (kind, found.model, found.task)]
+            rows.append([*where, _NAMES[name], value, ends, f"{each['n']:,}"])
+    head = ("kind", "model", "task", "figure", "value", "95 % interval", "n")
+    return [el("div", table(head, rows, "By kind of question"), class_="judged")] if rows else []
 
 
-def _words(words: Mapping[str, Any]) -> str:
-    reasons = words.get("reasons") or [words.get("reason") or ""]
-    return f"{_short({'': words})}. {' / '.join(map(str, reasons))}"
+def _judges(judged: Sequence[_Found]) -> list[Child]:
+    rows: list[list[Child]] = []
+    for found in judged:
+        who, cost = found.said.get("judge") or {}, found.said.get("cost") or {}
+        settings = _settings(who.get("settings"))
+        usd = "not known" if cost.get("usd") is None else f"${cost['usd']:.4f}"
+        asked = f"{cost.get('requests', 0):,}, {cost.get('cached', 0):,} from the log"
+        name = f"{who.get('provider')}/{who.get('model')} at {who.get('server')}"
+        rows.append([found.task, str(found.said.get("form")), name, settings, asked, usd])
+    head = ("task", "form", "judge", "settings", "requests", "cost")
+    return [words("The judge", head, rows)] if rows else []
 
 
-def _notes(models: Sequence[Mapping[str, Any]]) -> Iterator[Child]:
-    lines = [f"{task['task']}: {note}" for _, task in _tasks(models) for note in task["notes"]]
+def _settings(value: object) -> str:
+    known = value if isinstance(value, Mapping) else {}
+    return ", ".join(f"{name} {each}" for name, each in known.items() if each is not None)
+
+
+def _tasks(models: Sequence[Mapping[str, Any]]) -> list[Child]:
+    rows: list[list[Child]] = []
     for model in models:
-        lines += [f"{model['model']}: {each}" for each in model.get("unfinished", ())]
-        if model.get("stopped"):
-            lines.append(str(model["stopped"]))
-    if lines:
-        yield el("ul", [el("li", quote(each, 400)) for each in dict.fromkeys(lines)])
+        for task in model.get("tasks", ()):
+            for name, each in task.get("scores", {}).items():
+                base = (task.get("base") or {}).get(name)
+                lift = (task.get("lift") or {}).get(name)
+                rows.append([
+                    quote(str(model.get("model")), 80),
+                    quote(str(task.get("task")), 80),
+                    quote(name, 60),
+                    *_plain(each),
+                    f"{task.get('n', 0):,}",
+                    _DASH if base is None else f"{base['value']:.3f}",
+                    _DASH if lift is None else " ".join(_plain(lift, "+")),
+                ])  # fmt: skip
+    head = ("model", "task", "metric", "value", "95 % interval", "n", "base", "difference")
+    return [el("div", table(head, rows, "Other tasks"), class_="judged")] if rows else []
+
+
+def _plain(each: Mapping[str, Any], sign: str = "") -> tuple[str, str]:
+    if each["low"] is None or each["high"] is None:
+        return f"{each['value']:{sign}.3f}", _DASH
+    return f"{each['value']:{sign}.3f}", f"{each['low']:{sign}.3f} to {each['high']:{sign}.3f}"
