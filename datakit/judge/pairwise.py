@@ -99,21 +99,14 @@ async def compare(
     parts += [TEXTS.text("second_turn")] if second_turn else []
     parts += [TEXTS.text("reference")] if reference else []
     text = "\n\n".join([*parts, TEXTS.text("pair_form")])
+    values = {"question": question, "reference": reference}
     verdicts: list[Winner] = []
     reasons: list[str] = []
     for names, (first, second) in zip(
         _ORDERS, ((answer_a, answer_b), (answer_b, answer_a)), strict=True
     ):
         (answer,) = await llm.answers(
-            fill(
-                text,
-                {
-                    "question": question,
-                    "first": first,
-                    "second": second,
-                    "reference": reference,
-                },
-            ),
+            fill(text, {**values, "first": first, "second": second}),
             _read,
             schema=_SCHEMA if json_schema else None,
             temperature=temperature,

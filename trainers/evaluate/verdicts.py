@@ -142,10 +142,6 @@ def graded(
     if both:
         gain = paired([theirs[each] for each in both], [mine[each] for each in both])
         figures["gain"] = gain
-    kinds = {each.item: each.category for each in said}
-    groups: dict[str, list[float]] = defaultdict(list)
-    for item, value in mine.items():
-        groups[kinds[item]].append(value)
     verdict = standing.text
     if standing.may and both:
         verdict = _gained(figures["gain"], model, opponent)
@@ -158,10 +154,18 @@ def graded(
         opponent=opponent,
         counts={"judged": len(mine)},
         failed=_failed([*said, *others]),
-        categories={name: mean(values) for name, values in groups.items() if name},
+        categories=_grades_by_category(said, mine),
         cost=cost,
         rows=tuple(said),
     )
+
+
+def _grades_by_category(said: Sequence[Said], means: Mapping[str, float]) -> dict[str, Interval]:
+    kinds = {each.item: each.category for each in said}
+    groups: dict[str, list[float]] = defaultdict(list)
+    for item, value in means.items():
+        groups[kinds[item]].append(value)
+    return {name: mean(values) for name, values in groups.items() if name}
 
 
 def _turn(each: Said) -> str:
