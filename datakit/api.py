@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from datakit.carrying import LOG, Prepared, Run, carry_out, limited
+from datakit.carrying import BATCHES, LOG, Prepared, Run, carry_out, limited
 from datakit.config import load_pipeline
 from datakit.errors import InputError
 from datakit.llm.batches import Batches, Batching
@@ -28,8 +28,6 @@ from datakit.running.plan import Plan, make_plan, requests_of
 from datakit.store import Store, Version
 
 __all__ = ["Prepared", "Run", "execute", "load", "plan", "prepare", "run"]
-
-_BATCHES = "batches.jsonl"
 
 
 def run(
@@ -167,7 +165,7 @@ def _clients(prepared: Prepared, budget: Budget, log: ResponseLog) -> dict[int, 
         if id(provider) not in made:
             batches = None
             if isinstance(provider, Batching) and teacher.mode == "batch":
-                path = log.path.with_name(_BATCHES)
+                path = log.path.with_name(BATCHES)
                 batches = Batches(
                     provider.batches(), path, poll=teacher.poll, retries=teacher.retries
                 )

@@ -26,10 +26,12 @@ from datakit.running.pipeline import Pipeline
 from datakit.store import Store, Version
 from datakit.store.manifest import manifest
 
-__all__ = ["LOG", "Prepared", "Run", "carry_out", "limited"]
+__all__ = ["BATCHES", "LOG", "Prepared", "Run", "carry_out", "limited"]
 
 LOG = "responses.jsonl"
 """The response log, in the folder of its dataset."""
+BATCHES = "batches.jsonl"
+"""The batches that were submitted, beside it."""
 # Marks a log that `fresh` began, until a version has come of it.
 _FRESH = "responses.fresh"
 
@@ -205,6 +207,9 @@ def _log(folder: Path, fresh: bool) -> ResponseLog:
             number += 1
         begun.touch()
         path.rename(old)
+        # What was submitted would be collected again.
+        with suppress(FileNotFoundError):
+            (folder / BATCHES).rename(folder / f"batches.{number}.jsonl")
     return ResponseLog(path)
 
 

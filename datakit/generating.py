@@ -25,7 +25,7 @@ __all__ = ["generate"]
 
 
 def generate(
-    records: str | Iterable[Record | Mapping[str, Any]],
+    records: str | Path | Iterable[Record | Mapping[str, Any]],
     *steps: Any,  # noqa: ANN401  step objects, or YAML
     target: int | None = None,
     teacher: Teacher | Mapping[str, Any] | None = None,
@@ -58,7 +58,7 @@ def generate(
     """
     if not steps:
         raise InputError("no step is given.")
-    built = tuple(parse_step(step) if isinstance(step, str) else step for step in steps)
+    built = tuple(map(_built, steps))
     makes = any(verb_of(step) == "make" for step in built)
     if makes and target is None:
         raise InputError("target: say how many records to make.")
@@ -67,10 +67,22 @@ def generate(
     if isinstance(teacher, Mapping):
         teacher = parse_teacher(json.dumps(teacher))
     with ExitStack() as stack:
-        source = JsonLines(FilePath(_file(records, store, stack)), answers=makes)
+        given = str(records) if isinstance(records, Path) else records
+        source = JsonLines(FilePath(_file(given, store, stack)), answers=makes)
         start = {"seeds": source, "target": target} if makes else {"source": source}
         pipeline = Pipeline(name, built, teacher=teacher, **start)
         return run(pipeline, store=store, budget=budget, tell=tell)
+
+
+def _built(step: Any) -> Any:  # noqa: ANN401
+    if isinstance(step, str):
+        return parse_step(step)
+    if not hasattr(step, "step_verb"):
+        raise InputError(
+            f"{step!r} is no step: give a step object, or YAML such as "
+            '"filter.length: {min_chars: 20}".'
+        )
+    return step
 
 
 def _file(

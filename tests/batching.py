@@ -34,6 +34,7 @@ class Flaw:
         stranger: Whether there is an answer to a request that nobody made.
         missing: Whether the first answer is left out, likewise.
         failed: Whether the batch fails as a whole.
+        unfit: Whether it is refused when it is submitted.
         lost: Whether the connection is lost after a batch was taken, likewise.
     """
 
@@ -46,6 +47,7 @@ class Flaw:
     missing: bool = False
     failed: bool = False
     lost: bool = False
+    unfit: bool = False
 
 
 @dataclass
@@ -92,6 +94,9 @@ class _Batching(_Handler):
             super().do_POST()
             return
         raw = self.rfile.read(int(self.headers["Content-Length"]))
+        if self.flaw.unfit:
+            self._fail(400, "because the test says so", {})
+            return
         if path == "/files":
             rows = map(json.loads, self._upload(raw).splitlines())
             id = f"file-{len(self.files)}"

@@ -29,7 +29,10 @@ SURFACE = [
     "apply",
     "contamination",
     "dedup",
+    "export_batch",
     "filter",
+    "generate",
+    "import_batch",
     "load",
     "plan",
     "run",
@@ -52,7 +55,19 @@ def test_every_name_is_there_and_documented(name):
 
 
 @pytest.mark.parametrize(
-    "name", ["run", "plan", "load", "apply", "dedup", "filter", "contamination"]
+    "name",
+    [
+        "run",
+        "plan",
+        "load",
+        "apply",
+        "dedup",
+        "filter",
+        "contamination",
+        "generate",
+        "export_batch",
+        "import_batch",
+    ],
 )
 def test_functions_have_types(name):
     signature = inspect.signature(getattr(datakit, name))

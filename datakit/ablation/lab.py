@@ -21,6 +21,7 @@ from datakit.ablation.replay import Replay
 from datakit.ablation.rerun import Rerun, priced, try_rerun
 from datakit.ablation.variants import Candidate, Variant, control_of
 from datakit.amounts import counted
+from datakit.carrying import LOG
 from datakit.llm.loop import Loop
 from datakit.outcome import Rejected
 from datakit.running.local import Engine
@@ -192,7 +193,7 @@ class Ablation:
         """
         if self._replayed.path is None:
             return None
-        target = self._found.store.root / rerun.pipeline.name / self._replayed.path.name
+        target = self._found.store.root / rerun.pipeline.name / LOG
         if not target.exists():
             target.parent.mkdir(parents=True, exist_ok=True)
             draft = target.with_name(f".{target.name}.{os.getpid()}")

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
-from datakit.ablation.silent import MissedError, Refused, Silent
+from datakit.ablation.silent import MissedError, Silent
 from datakit.ablation.variants import NOT_ASKED
 from datakit.errors import RequestError
 from datakit.llm.budget import Budget
@@ -23,6 +23,9 @@ from datakit.store import Version
 __all__ = ["Recalled", "Recalling", "asking_of", "recalled_of", "refusals_of"]
 
 
+RefusedThere = Mapping[tuple[str, str], tuple[str, str]]
+
+
 class Recalled(Client):
     """Answers what a step asks about records as it was answered before.
 
@@ -33,7 +36,8 @@ class Recalled(Client):
         provider: Its teacher.
         teacher: The same as the pipeline names it.
         log: The answers.
-        refused: Reason and message by the id of the record that a refused request was about.
+        refused: Reason and message by the step and the id of the record that a refused request was
+            about.
         strict: Whether a request that was never sent is an error.
     """
 
@@ -42,7 +46,7 @@ class Recalled(Client):
         provider: Silent,
         teacher: Teacher,
         log: ResponseLog,
-        refused: Refused,
+        refused: RefusedThere,
         *,
         strict: bool = False,
     ) -> None:
@@ -54,13 +58,14 @@ class Recalled(Client):
         self._answers = log
         self._refused = refused
         self._strict = strict
-        self._about: dict[str, str] = {}
+        self._about: dict[str, tuple[str, str]] = {}
 
     def key(self, request: Request, occurrence: str) -> str:
         """Returns the key of a request, and notes which record it is about."""
         key = super().key(request, occurrence)
-        # `label/record/number`; an id of a record may have slashes of its own.
-        self._about[key] = occurrence.partition("/")[2].rpartition("/")[0]
+        # `step#kind/record/number`; an id of a record may have slashes of its own.
+        label, _, rest = occurrence.partition("/")
+        self._about[key] = (label.partition("#")[0], rest.rpartition("/")[0])
         return key
 
     async def ask(self, key: str, request: Request) -> tuple[Response, Decimal]:
@@ -100,7 +105,7 @@ def recalled_of(
     pipeline: Pipeline,
     providers: Mapping[int, Silent],
     log: ResponseLog,
-    refused: Refused,
+    refused: RefusedThere,
     *,
     strict: bool = False,
 ) -> dict[int, Recalled]:
@@ -125,8 +130,8 @@ def asking_of(pipeline: Pipeline) -> list[Any]:
     return [pipeline.steps[at] for at in pipeline.askers if at not in pipeline.makers]
 
 
-def refusals_of(version: Version, steps: Iterable[Any]) -> Refused:
-    """Returns reason and message of each record that a step lost by a refused request.
+def refusals_of(version: Version, steps: Iterable[Any]) -> RefusedThere:
+    """Returns reason and message by step and record, of each that was lost by a refused request.
 
     Args:
         version: The version.
@@ -134,7 +139,7 @@ def refusals_of(version: Version, steps: Iterable[Any]) -> Refused:
     """
     names = {step.step_name for step in steps}
     return {
-        record.id: (drop["reason"], drop["detail"]["message"])
+        (drop["step"], record.id): (drop["reason"], drop["detail"]["message"])
         for record, drop in version.iter_dropped()
         if drop["step"] in names and "message" in drop["detail"]
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 
 from datakit.amounts import counted
 from datakit.cli import flags
@@ -70,7 +71,7 @@ def _exported(done: Exported, args: argparse.Namespace, console: Console) -> Non
     for each in done.files:
         console.result(f"{each.path}   {counted(each.requests, 'request')} to {each.teacher}")
     if done.version is None:
-        console.say(f"next   datakit batch import {args.pipeline} ANSWERS")
+        console.say(f"next   datakit batch import {args.pipeline} ANSWERS{_same(args)}")
         return
     said = "is written" if done.new else "was there already"
     console.result(f"All is answered: {done.version.ref} {said}.")
@@ -92,4 +93,10 @@ def _imported(done: Imported, args: argparse.Namespace, console: Console) -> Non
     parts += [f"{done.there:,} there already"] if done.there else []
     parts += [f"{done.unanswered:,} lines without an answer"] if done.unanswered else []
     console.result("   ".join([*parts, f"{counted(done.left, 'request')} open"]))
-    console.say(f"next   datakit batch export {args.pipeline} -o FILE")
+    console.say(f"next   datakit batch export {args.pipeline} -o FILE{_same(args)}")
+
+
+def _same(args: argparse.Namespace) -> str:
+    """Returns the options that the next command needs as well."""
+    given = {"--name": args.name, "--limit": args.limit, "--store": args.store}
+    return "".join(f" {name} {shlex.quote(str(value))}" for name, value in given.items() if value)

@@ -50,7 +50,7 @@ class AnthropicFormat:
                 said = f"is no message ({str(error).splitlines()[0]})"
                 return key, RequestError(said, reason="no_answer")
         if kind == "errored":
-            told = (result.get("error") or {}).get("error") or {}
+            told = _object(_object(result.get("error")).get("error"))
             said = str(told.get("message") or "no reason")
             refused = told.get("type") in _REFUSED
             return key, RequestError(said) if refused else BusyError(said)
@@ -93,4 +93,8 @@ class AnthropicBatches:
             if (await api.retrieve(id)).processing_status != "ended":
                 return None
             rows = [each.to_dict(mode="json") async for each in await api.results(id)]
-        return dict(map(self._format.read, rows))
+            return dict(map(self._format.read, rows))
+
+
+def _object(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}

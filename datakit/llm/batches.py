@@ -1,7 +1,8 @@
 """Requests in batches: sent together, answered within a day, at half the price.
 
 What was submitted is written down before and after, in an append-only file beside the log. A run
-that is killed while it waits finds its batches again, and submits nothing twice.
+that is killed while it waits finds its batches again, and submits nothing twice; but for one that
+was just on its way to Anthropic, whose batches cannot be found by a name.
 """
 
 from __future__ import annotations
@@ -261,7 +262,8 @@ class Batches:
             try:
                 return await self._api.submit(requests, token)
             except BusyError as error:
-                lost = lost or error.kind == "lost"
+                # Behind a server's error, too, it may have been made.
+                lost = lost or error.kind not in ("rate", "unreached")
                 raise
 
         return await self._patiently(call)
@@ -273,6 +275,9 @@ class Batches:
             attempt += 1
             try:
                 return await call()
+            except RequestError as error:
+                # A fault of the batch as a whole, or of its file: no record's own.
+                raise ProviderError(error.problems) from None
             except BusyError as error:
                 if attempt > self._retries:
                     raise ProviderError(error.problems) from None

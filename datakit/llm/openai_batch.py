@@ -46,12 +46,12 @@ class OpenAIFormat:
         """Reads a line of answers; see `BatchFormat`."""
         key, response = _text(row, "custom_id"), row.get("response")
         if not isinstance(response, dict):
-            error = row.get("error") or {}
+            error = _object(row.get("error"))
             return key, BusyError(str(error.get("message") or error.get("code") or "no answer"))
         status, body = response.get("status_code"), response.get("body")
         if status != 200:
-            error = (body or {}).get("error") if isinstance(body, dict) else None
-            said = str((error or {}).get("message") or f"status {status}")
+            error = _object(_object(body).get("error"))
+            said = str(error.get("message") or f"status {status}")
             refused = status in (400, 413, 422)
             return key, RequestError(said) if refused else BusyError(said)
         try:
@@ -135,3 +135,7 @@ def _text(row: Mapping[str, Any], name: str) -> str:
     if not isinstance(value, str):
         raise ValueError(f"has no {name}")
     return value
+
+
+def _object(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from datakit.errors import StoreError
+from datakit.amounts import counted
+from datakit.carrying import BATCHES, Prepared
+from datakit.errors import InputError, StoreError
+from datakit.llm.batches import rows_of
 from datakit.offline.walking import Asked, opened, walk
 from datakit.running.pipeline import Pipeline
 from datakit.store import Version
@@ -56,8 +60,8 @@ def export_batch(
     """Writes what a run would ask next into a file, or, once all is answered, its version.
 
     Nothing is sent, and no key is needed. Lines have the form of the provider's own batch API; a
-    request keeps its `custom_id` from export to export. Where several teachers are asked, each has
-    a file of its own, numbered before the suffix.
+    request keeps its `custom_id` from export to export. Where a pipeline has several teachers, each
+    has a file of its own, its number before the suffix.
 
     Args:
         pipeline: A YAML file, or a `Pipeline`.
@@ -69,17 +73,37 @@ def export_batch(
     Raises:
         InputError: With all that is wrong, or if the pipeline asks nobody.
     """
-    run, asked = walk(opened(pipeline, store=store, name=name, limit=limit))
+    target = Path(path)
+    if not target.name or target.is_dir():
+        raise InputError(f"{path}: is a folder; name a file in it.")
+    prepared = opened(pipeline, store=store, name=name, limit=limit)
+    run, asked = walk(prepared)
     if run is not None:
         return Exported(version=run.version, new=run.new)
-    target = Path(path)
-    several = len(asked) > 1
+    _check_submitted(prepared, asked)
+    # A teacher keeps its number while others have nothing to answer.
+    several = len({id(each) for each in prepared.providers.values()}) > 1
     return Exported(
         tuple(
-            _written(target.with_suffix(f".{at}{target.suffix}") if several else target, each)
-            for at, each in enumerate(asked, 1)
+            _written(target.with_suffix(f".{each.at}{target.suffix}") if several else target, each)
+            for each in asked
         )
     )
+
+
+def _check_submitted(prepared: Prepared, asked: Sequence[Asked]) -> None:
+    """Refuses to write out what a batch has been sent already.
+
+    Raises:
+        InputError: If a request is in a batch of a run.
+    """
+    folder = prepared.store.root / prepared.pipeline.name
+    sent = {key for row in rows_of(folder / BATCHES) for key in row.get("requests", ())}
+    if there := sum(key in sent for each in asked for key in each.open):
+        raise InputError(
+            f"{counted(there, 'request')} of these were submitted in a batch by datakit run. Run "
+            f"it to its end; or, to ask anew, remove {folder / BATCHES}."
+        )
 
 
 def _written(path: Path, asked: Asked) -> Written:

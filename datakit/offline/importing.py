@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from datakit.carrying import LOG, Prepared
+from datakit.carrying import LOG
 from datakit.errors import BusyError, DatakitError, InputError, RequestError
 from datakit.llm.log import ResponseLog
 from datakit.llm.request import Request, Response, Sample, Usage
@@ -67,13 +67,22 @@ def import_batch(
     prepared = opened(pipeline, store=store, name=name, limit=limit)
     run, asked = walk(prepared)
     every = {key: each for each in asked for key in each.open}
-    with ResponseLog(prepared.store.root / prepared.pipeline.name / LOG) as log:
+    folder = prepared.store.root / prepared.pipeline.name
+    # Nobody else writes the log meanwhile.
+    with prepared.store.writing(prepared.pipeline.name), ResponseLog(folder / LOG) as log:
         reader = _Reader(every, log)
         for path in paths:
             reader.read(path)
-        if reader.problems:
-            raise InputError(_told(reader.problems, finished=run is not None))
-    return _kept(prepared, reader, len(every))
+        reader.check(finished=run is not None)
+        for key, (request, response) in reader.found.items():
+            log.append(key, request, response)
+    return Imported(
+        taken=len(reader.found),
+        there=reader.there,
+        refused=len(reader.refused),
+        unanswered=reader.unanswered,
+        left=len(every) - len(reader.found),
+    )
 
 
 class _Reader:
@@ -82,7 +91,8 @@ class _Reader:
     def __init__(self, asked: Mapping[str, Asked], log: ResponseLog) -> None:
         self.problems: list[str] = []
         self.found: dict[str, tuple[Request, Response]] = {}
-        self.there = self.refused = self.unanswered = 0
+        self.refused: list[str] = []
+        self.there = self.unanswered = 0
         self._asked = asked
         self._log = log
         self._at: dict[str, str] = {}
@@ -94,6 +104,20 @@ class _Reader:
                 self._take(where, row)
             except ValueError as error:
                 self.problems.append(f"{where}: {error}")
+
+    def check(self, *, finished: bool) -> None:
+        """Looks whether all that was read can be taken.
+
+        Raises:
+            InputError: If something cannot, or if all of it is refusals where nothing is answered.
+        """
+        if self.refused and len(self.refused) == len(self.found) and not len(self._log):
+            raise InputError(
+                f"All {len(self.refused):,} requests were refused: {self.refused[0]}. Nothing was "
+                "taken. Mend the teacher or the step, and export anew."
+            )
+        if self.problems:
+            raise InputError(_told(self.problems, finished=finished))
 
     def _take(self, where: str, row: Mapping[str, Any]) -> None:
         key = row.get("custom_id")
@@ -123,7 +147,7 @@ class _Reader:
         if not isinstance(said, RequestError) or said.reason == "no_answer":
             raise ValueError(str(said))
         # For good: it would be refused again and again.
-        self.refused += 1
+        self.refused.append(str(said))
         samples = (Sample(str(said), "refused"),) * request.n
         return Response(samples, Usage(), asked.model, batch=True)
 
@@ -146,19 +170,4 @@ def _told(problems: Sequence[str], *, finished: bool) -> Iterable[str]:
         "Nothing was taken. "
         + ("All that the pipeline asks is answered. " if finished else "")
         + f"What it asks now is written by: {_EXPORT}"
-    )
-
-
-def _kept(prepared: Prepared, reader: _Reader, asked: int) -> Imported:
-    """Writes what was read into the log; what a kill leaves of that is whole lines."""
-    path = prepared.store.root / prepared.pipeline.name / LOG
-    with prepared.store.writing(prepared.pipeline.name), ResponseLog(path) as log:
-        for key, (request, response) in reader.found.items():
-            log.append(key, request, response)
-    return Imported(
-        taken=len(reader.found),
-        there=reader.there,
-        refused=reader.refused,
-        unanswered=reader.unanswered,
-        left=asked - len(reader.found),
     )

@@ -20,7 +20,6 @@ from datakit.llm.teacher import Teacher, open_provider
 from datakit.record import Record
 from datakit.running.asking import Asking
 from datakit.running.pipeline import Pipeline
-from datakit.step import asks
 
 __all__ = ["Asked", "opened", "walk"]
 
@@ -28,9 +27,9 @@ _WAITING = object()
 
 
 class _Waiting(Asking):
-    """Carries steps out, and stops after one whose records are not all answered.
+    """Carries steps out, as far as that does not hang on an answer that is not there yet.
 
-    Those that are answered go on: what later steps ask about them does not hang on the others,
+    Records that are answered go on: what later steps ask about them does not hang on the others,
     unless a step has to see all records. That one is not begun.
     """
 
@@ -44,19 +43,30 @@ class _Waiting(Asking):
         """Yields each record that is answered with what the step says; see `Engine`.
 
         Raises:
-            UnansweredError: At the end, if another is not.
+            UnansweredError: At the end, if another is not, here or in a step before.
         """
-        if not asks(step):
-            yield from super().map(step, records)
-            return
-        waiting = 0
-        for record, said in super().map(step, records):
+        there = _Held(records)
+        for record, said in super().map(step, there):
             if said is _WAITING:
-                waiting += 1
+                there.waits = there.waits or UnansweredError("a record waits for an answer")
             else:
                 yield record, said
-        if waiting:
-            raise UnansweredError(f"{waiting} records wait for an answer")
+        if there.waits:
+            raise there.waits
+
+
+class _Held:
+    """Records up to where one before them waits: a step that reads ahead must not lose the rest."""
+
+    def __init__(self, records: Iterable[Record]) -> None:
+        self.waits: UnansweredError | None = None
+        self._records = records
+
+    def __iter__(self) -> Iterator[Record]:
+        try:
+            yield from self._records
+        except UnansweredError as error:
+            self.waits = error
 
 
 @dataclass(frozen=True)
@@ -68,12 +78,14 @@ class Asked:
         format: The lines of its files.
         model: Its model, as answers name it.
         open: The requests, by key.
+        at: The teacher's number among those of the pipeline, from 1.
     """
 
     teacher: Teacher
     format: BatchFormat
     model: str
     open: dict[str, Request]
+    at: int
 
 
 def opened(
@@ -117,8 +129,8 @@ def walk(prepared: Prepared) -> tuple[Run | None, list[Asked]]:
         run = carry_out(prepared, clients, asking=_Waiting)
     except UnansweredError:
         asked = [
-            Asked(each.teacher, _format(each.provider), each.provider.model, each.open)
-            for each in gathered.values()
+            Asked(each.teacher, _format(each.provider), each.provider.model, each.open, at)
+            for at, each in enumerate(gathered.values(), 1)
             if each.open
         ]
         return None, asked

@@ -52,8 +52,10 @@ def history_of_log(path: Path) -> tuple[History | None, int]:
     Args:
         path: The response log, which is only read.
     """
-    counted = [response.usage for _, response in read_log(path)]
-    known = [usage.output_tokens for usage in counted if usage.known]
-    if not known:
-        return None, len(counted)
-    return History(None, None, sum(known) / len(known)), len(counted)
+    answers, known = 0, []
+    for _, response in read_log(path):
+        answers += 1
+        # What was typed in, or refused, was counted by nobody.
+        if response.usage.known and response.usage.output_tokens:
+            known.append(response.usage.output_tokens)
+    return History(None, None, sum(known) / len(known)) if known else None, answers

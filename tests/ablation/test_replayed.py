@@ -182,3 +182,33 @@ def test_the_price_of_a_step_that_asks_is_needed_too(tmp_path):
     with open_ablation(asked, store=tmp_path / "store") as lab:
         assert [each.usd for each in lab.costs()] == [None, 0]
         assert len(STEPS) > 1
+
+
+def test_a_rerun_of_an_older_log_finds_its_answers(tmp_path):
+    steps = (Length(min_chars=19), Judge(), Where("judge >= 4"))
+    with serve(plan()) as server:
+        asked = given(tmp_path, server, *steps)
+        api.run(asked, store=tmp_path / "store")
+        prepared = api.prepare(asked, store=tmp_path / "store")
+        server.plan.salt = "another answer"
+        api.execute(prepared, fresh=True)
+        with open_ablation(asked, store=tmp_path / "store", version="grown@v1") as lab:
+            rerun = lab.rerun("filter.length")
+            log = lab.carry(rerun)
+        assert log.name == "responses.jsonl"
+        before = len(server.answered())
+        version = api.run(rerun.pipeline, store=tmp_path / "store")
+        assert version.manifest["cost"]["cached"] == rerun.answered == 30
+        assert len(server.answered()) - before == 10
+
+
+def test_what_one_step_lost_was_not_asked_by_the_next(tmp_path):
+    first, second = Judge(name="one"), Judge(name="two", max_tokens=999)
+    with serve(plan(Fault("bad_request", 0.2))) as server:
+        asked = given(tmp_path, server, Distill(max_tokens=64), first, second)
+        version = api.run(asked, store=tmp_path / "store")
+    lost = len(version.dropped(step="generate.distill", reason="bad_request"))
+    assert lost > 0
+    with open_ablation(asked, store=tmp_path / "store") as lab:
+        left = lab.without("generate.distill")
+        assert left.unasked == left.funnel[0]["in"]

@@ -153,3 +153,20 @@ def test_who_has_no_batches():
         Teacher(provider="together", model="m", mode="batch")
     with pytest.raises(StepError, match="batches are of chats"):
         Teacher(provider="openai", model="m", mode="batch", form="completion")
+
+
+@pytest.mark.parametrize("provider", APIS)
+def test_a_fault_of_the_whole_batch_is_no_record_s_own(tmp_path, provider):
+    with batching(Flaw(unfit=True)) as (server, _):
+        with pytest.raises(ProviderError, match="because the test says so"):
+            run(tmp_path, server, provider)
+        assert not list((tmp_path / "d" / "batched").glob("v*"))
+
+
+def test_a_fresh_run_submits_anew(tmp_path):
+    with batching() as (server, taken):
+        run(tmp_path, server)
+        before = len(taken)
+        version = run(tmp_path, server, fresh=True)
+        assert len(taken) == 2 * before
+        assert version.ref == "batched@v2"

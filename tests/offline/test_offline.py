@@ -243,8 +243,8 @@ def test_several_teachers_have_a_file_each(tmp_path):
     path = written(tmp_path, "openai", steps=steps)
     asked, given = tmp_path / "asked.jsonl", tmp_path / "given.jsonl"
     (file,) = dk.export_batch(path, asked, store=tmp_path / "d").files
-    rows = lines(asked)
-    assert (file.path, file.teacher) == (asked, "openai/m")
+    rows = lines(file.path)
+    assert (file.path.name, file.teacher) == ("asked.1.jsonl", "openai/m")
     # Half of them answered: these can be judged, while the other half still waits.
     half = [{"custom_id": row["custom_id"], "text": "A boat."} for row in rows[:3]]
     given.write_text("".join(json.dumps(row) + "\n" for row in half))
@@ -312,3 +312,65 @@ def test_what_was_asked_live_is_not_asked_again(tmp_path):
         version = dk.run(path, store=tmp_path / "d")
     done = dk.export_batch(path, tmp_path / "a.jsonl", store=tmp_path / "d")
     assert (done.version.ref, done.new) == (version.ref, False)
+
+
+def test_a_step_that_works_in_batches_loses_no_answered_record(tmp_path):
+    steps = (
+        "  - generate.distill\n  - filter.length: {min_chars: 1}\n"
+        "  - score.judge: {temperature: null}\n"
+    )
+    path = written(tmp_path, "openai", steps=steps)
+    rows = [{"instruction": f"Name thing {at}.", "output": ""} for at in range(300)]
+    (tmp_path / "seeds.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    asked, given = tmp_path / "asked.jsonl", tmp_path / "given.jsonl"
+    dk.export_batch(path, asked, store=tmp_path / "d")
+    names = [row["custom_id"] for row in lines(asked)]
+    said = [{"custom_id": each, "text": f"A boat, {each}."} for each in names[1:]]
+    given.write_text("".join(json.dumps(row) + "\n" for row in said))
+    dk.import_batch(path, [given], store=tmp_path / "d")
+    (file,) = dk.export_batch(path, asked, store=tmp_path / "d").files
+    # The one that waits, and what is asked next about all others.
+    assert file.requests == 1 + 299
+
+
+def test_where_all_is_refused_nothing_is_taken(tmp_path):
+    path = written(tmp_path, "openai", steps="  - generate.distill\n")
+    asked, given = tmp_path / "asked.jsonl", tmp_path / "given.jsonl"
+    dk.export_batch(path, asked, store=tmp_path / "d")
+    refused = {"status_code": 400, "body": {"error": {"message": "no such model"}}}
+    rows = [{"custom_id": row["custom_id"], "response": refused} for row in lines(asked)]
+    given.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    with pytest.raises(InputError, match="All 6 requests were refused: no such model"):
+        dk.import_batch(path, [given], store=tmp_path / "d")
+    assert dk.export_batch(path, asked, store=tmp_path / "d").files[0].requests == 6
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ({"error": "timeout"}, "unanswered"),
+        ({"response": {"status_code": 500, "body": {"error": "oh"}}}, "unanswered"),
+        ({"response": {"status_code": 500, "body": "oh"}}, "unanswered"),
+    ],
+)
+def test_odd_lines_without_an_answer_stay_open(tmp_path, line, says):
+    path = written(tmp_path, "openai", steps="  - generate.distill\n")
+    asked, given = tmp_path / "asked.jsonl", tmp_path / "given.jsonl"
+    dk.export_batch(path, asked, store=tmp_path / "d")
+    given.write_text(json.dumps({"custom_id": lines(asked)[0]["custom_id"], **line}) + "\n")
+    done = dk.import_batch(path, [given], store=tmp_path / "d")
+    assert (getattr(done, says), done.left) == (1, 6)
+
+
+def test_what_a_run_has_submitted_is_not_written_out(tmp_path):
+    path = written(tmp_path, "openai", steps="  - generate.distill\n")
+    asked = tmp_path / "asked.jsonl"
+    dk.export_batch(path, asked, store=tmp_path / "d")
+    key = lines(asked)[0]["custom_id"]
+    row = {"token": "t", "id": "b", "requests": {key: {}}}
+    (tmp_path / "d" / "byhand").mkdir(parents=True, exist_ok=True)
+    (tmp_path / "d" / "byhand" / "batches.jsonl").write_text(json.dumps(row) + "\n")
+    with pytest.raises(InputError, match=r"1 request of these were submitted.*batches\.jsonl"):
+        dk.export_batch(path, asked, store=tmp_path / "d")
+    with pytest.raises(InputError, match="is a folder"):
+        dk.export_batch(path, tmp_path, store=tmp_path / "d")
