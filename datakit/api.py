@@ -172,7 +172,7 @@ def _clients(prepared: Prepared, budget: Budget, log: ResponseLog) -> dict[int, 
             made[id(provider)] = Client(
                 provider, log, teacher.prices(), budget, teacher.pace(), teacher.license, batches
             )
-        clients[place] = made[id(provider)]
+        clients[place] = made[id(provider)].apart()
     return clients
 
 
@@ -203,7 +203,7 @@ def _measured(pipeline: Pipeline, store: Store) -> tuple[History | None, int]:
     if pipeline.askers:
         history, logged = history_of_log(store.root / pipeline.name / LOG)
     for version in reversed(store.versions(pipeline.name)):
-        if found := history_of(version.manifest["funnel"], version.manifest):
+        if found := history_of(version.manifest):
             return found, logged
     return history, logged
 

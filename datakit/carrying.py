@@ -155,15 +155,14 @@ def _write(
             remember=bool(pipeline.makers),
         )
         if pipeline.makers:
-            makers = {at: clients[at] for at in pipeline.makers}
             tell = tell or (lambda _: None)
-            growth = loop.work(partial(grow, pipeline, flow, prepared.seeds, makers, loop, tell))
+            growth = loop.work(partial(grow, pipeline, flow, prepared.seeds, clients, loop, tell))
             started = len(prepared.seeds)
         else:
             started = loop.work(partial(flow.run, limited(pipeline), {}))
         draft = store.draft(pipeline.name)
         stack.callback(draft.discard)
-        totals = [client.totals for client in dict.fromkeys(clients.values())]
+        totals = {place: client.totals for place, client in clients.items()}
         whole = manifest(
             pipeline, flow, growth, totals, recipe_hash=prepared.recipe_hash, started_from=started
         )
@@ -214,5 +213,7 @@ def _log(folder: Path, fresh: bool) -> ResponseLog:
 
 
 def _close(clients: Mapping[int, Client], loop: Loop) -> None:
+    # Steps may share one.
+    providers = {id(each.provider): each.provider for each in clients.values()}
     with suppress(KeyboardInterrupt):
-        loop.work(lambda: [loop.run(each.provider.close()) for each in {*clients.values()}])
+        loop.work(lambda: [loop.run(each.close()) for each in providers.values()])

@@ -35,6 +35,8 @@ _WORDS = {
     "only": " with {} alone",
     "bare": " without any step but the generators",
 }
+# What a pass says of a step; the rest is of the run: its time and its cost.
+_TOLD = ("step", "in", "made", "kept", "dropped")
 _SAME = (
     "The same candidates: the {:,} that the run made with all steps in place. A run with other "
     "steps would have shown its generators other examples."
@@ -214,6 +216,9 @@ class Ablation:
         for number, (new, old) in enumerate(zip(rebuilt, written, strict=True), 1):
             if new != old:
                 return f"record {number:,} ({json.loads(old)['id']}) comes out otherwise"
+        for now, then in zip(self.all().funnel, self.version.manifest["funnel"], strict=True):
+            if any(now[key] != then[key] for key in _TOLD):
+                return f"{then['step']} makes or drops other records than it did"
         return ""
 
     def _others(self, step: str) -> list[int]:

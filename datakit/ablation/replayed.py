@@ -36,8 +36,8 @@ class Recalled(Client):
         provider: Its teacher.
         teacher: The same as the pipeline names it.
         log: The answers.
-        refused: Reason and message by the step and the id of the record that a refused request was
-            about.
+        refused: Reason and message by the step and the id of the record that a refused request,
+            or one that the budget did not allow, was about.
         strict: Whether a request that was never sent is an error.
     """
 
@@ -77,9 +77,10 @@ class Recalled(Client):
         """
         if key in self._answers:
             return await super().ask(key, request)
-        if refused := self._refused.get(self._about[key]):
-            self.refusals += 1
-            reason, message = refused
+        reason, message = self._refused.get(self._about[key], ("", ""))
+        # A run that asks again has more money than the one that its budget ended.
+        if reason and not (reason == "budget" and self._strict):
+            self.refusals += reason != "budget"
             raise RequestError(message, reason)
         self.missed.append(request)
         if self._strict:
@@ -131,7 +132,9 @@ def asking_of(pipeline: Pipeline) -> list[Any]:
 
 
 def refusals_of(version: Version, steps: Iterable[Any]) -> RefusedThere:
-    """Returns reason and message by step and record, of each that was lost by a refused request.
+    """Returns reason and message by step and record, of each that was lost for want of an answer.
+
+    That is by a request that was refused, or that the budget did not allow.
 
     Args:
         version: The version.
@@ -139,7 +142,7 @@ def refusals_of(version: Version, steps: Iterable[Any]) -> RefusedThere:
     """
     names = {step.step_name for step in steps}
     return {
-        (drop["step"], record.id): (drop["reason"], drop["detail"]["message"])
+        (drop["step"], record.id): (drop["reason"], drop["detail"].get("message", "no budget"))
         for record, drop in version.iter_dropped()
-        if drop["step"] in names and "message" in drop["detail"]
+        if drop["step"] in names and ("message" in drop["detail"] or drop["reason"] == "budget")
     }

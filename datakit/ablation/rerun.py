@@ -187,15 +187,10 @@ def _scaled(pair: tuple[int, int], shares: Sequence[Decimal]) -> tuple[int, int]
 
 
 def _history(found: Found, kept_made: int, made: int) -> History | None:
-    manifest = found.version.manifest
-    cost = manifest["cost"]
-    if not made or not cost["requests"]:
+    measured = history_of(found.version.manifest)
+    if measured is None:
         return None
-    measured = history_of(manifest["funnel"], manifest)
-    return History(
-        # Of a variant that keeps nothing at least the run's own bound is known.
-        kept=max(1, kept_made) / made,
-        per_request=made / cost["requests"],
-        output_tokens=cost["output_tokens"] / cost["requests"],
-        seconds=measured.seconds if measured else None,
-    )
+    # How many records come to a step is another number without one of those before it.
+    steps = {name: replace(each, came=None) for name, each in measured.steps.items()}
+    # Of a variant that keeps nothing at least the run's own bound is known.
+    return History(kept=max(1, kept_made) / made if made else None, steps=steps)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from copy import copy
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
-from typing import TypeVar
+from typing import Self, TypeVar
 
 from datakit.errors import BudgetError, BusyError, DatakitError, RequestError
 from datakit.llm.batches import Batches
@@ -45,6 +46,14 @@ class Totals:
         self.cost += cost
 
 
+@dataclass
+class _End:
+    """Why nothing more is sent, once that is so."""
+
+    error: DatakitError | None = None
+    come: asyncio.Event = field(default_factory=asyncio.Event)
+
+
 class Client:
     """Sends the requests of a run to one provider.
 
@@ -78,8 +87,13 @@ class Client:
         self._batches = batches
         self._identity = provider.identity()
         self._named = {k: v for k, v in self._identity.items() if k != "base_url"}
-        self._failed: DatakitError | None = None
-        self._ended = asyncio.Event()
+        self._end = _End()
+
+    def apart(self) -> Self:
+        """Returns this very client with totals of its own, for one of the steps that share it."""
+        other = copy(self)
+        other.totals = Totals()
+        return other
 
     def key(self, request: Request, occurrence: str) -> str:
         """Returns the key of a request in the log."""
@@ -150,8 +164,8 @@ class Client:
             raise
         except DatakitError as error:
             # What can neither be asked nor be kept is not paid for again and again.
-            self._failed = error
-            self._ended.set()
+            self._end.error = error
+            self._end.come.set()
             self._pace.release()
             raise
         finally:
@@ -160,18 +174,18 @@ class Client:
     async def _pause(self, seconds: float) -> None:
         """Waits; not on, once there is nobody left to ask."""
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._ended.wait(), seconds)
+            await asyncio.wait_for(self._end.come.wait(), seconds)
 
     async def _try(self, key: str, request: Request) -> Response:
         if self._batches is not None:
-            if self._failed is not None:
-                raise self._failed
+            if self._end.error is not None:
+                raise self._end.error
             response = replace(await self._batches.send(key, request), batch=True)
             self._log.append(key, request, response)
             return response
         async with self._pace.turn(request.likely_tokens):
-            if self._failed is not None:
-                raise self._failed
+            if self._end.error is not None:
+                raise self._end.error
             response = await self.provider.send(request)
             self._pace.answered(response.usage.input_tokens + response.usage.output_tokens)
             self._log.append(key, request, response)

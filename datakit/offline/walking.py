@@ -122,7 +122,7 @@ def walk(prepared: Prepared) -> tuple[Run | None, list[Asked]]:
             if id(provider) not in gathered:
                 teacher = prepared.pipeline.teacher_of(place)
                 gathered[id(provider)] = Gathering(provider, teacher, log)
-            made[place] = gathered[id(provider)]
+            made[place] = gathered[id(provider)].apart()
         return made
 
     try:

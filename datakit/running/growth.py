@@ -95,7 +95,7 @@ def grow(
         pipeline: The pipeline.
         flow: Passes; its last result is that of the finished run.
         seeds: The seeds.
-        clients: The client of each step that makes records, by its place.
+        clients: The client of each step that asks, by its place.
         runner: Runs the requests of a round.
         tell: Called as requests are answered.
     """
@@ -115,7 +115,7 @@ def _grow(
     tell: Callable[[Progress], None],
     resources: Resources,
 ) -> Growth:
-    growth = Growth(made={place: [] for place in clients})
+    growth = Growth(made={place: [] for place in pipeline.makers})
     taken = {seed.id for seed in seeds}
     coverage = Coverage(frozenset(taken))
     watch = partial(_watch, growth, flow, coverage)
@@ -134,7 +134,7 @@ def _grow(
         asked += state.size
         started = time.perf_counter()
         stopped = runner.run(state.run())
-        flow.charge(clients, time.perf_counter() - started)
+        flow.charge(pipeline.makers, time.perf_counter() - started)
         for client in clients.values():
             client.sync()
         growth.rounds += 1
@@ -239,7 +239,9 @@ class _Round:
         self.due: Due | None = None
         self.ids = ids
         self.resources = resources
-        self.committed: dict[int, list[Record | Rejected]] = {place: [] for place in clients}
+        self.committed: dict[int, list[Record | Rejected]] = {
+            place: [] for place in pipeline.makers
+        }
         self._pipeline = pipeline
         self._number = number
         self._pool = {record.id: record for record in pool}
@@ -251,7 +253,7 @@ class _Round:
 
     async def run(self) -> BudgetError | None:
         """Runs all requests; returns the error if the budget cut the round."""
-        units = [(place, each) for place in self._clients for each in range(self.size)]
+        units = [(place, each) for place in self._pipeline.makers for each in range(self.size)]
         self._report(len(units))
         tasks = [
             asyncio.ensure_future(self._unit(place, each, len(units))) for place, each in units
@@ -298,7 +300,7 @@ class _Round:
         return [finished(step, llm, made, at, self._pool, ids) for at in range(len(made))]
 
     def _report(self, requests: int) -> None:
-        spent = sum((c.totals.cost for c in set(self._clients.values())), Decimal(0))
+        spent = sum((c.totals.cost for c in self._clients.values()), Decimal(0))
         self._tell(
             Progress(
                 self._number + 1,

@@ -14,7 +14,7 @@ from datakit.llm.llm import LLM
 from datakit.llm.request import Request
 from datakit.llm.teacher import Teacher
 from datakit.record import Record
-from datakit.running.history import History
+from datakit.running.history import History, Measured, numbered
 from datakit.running.making import ask_about, make_records
 from datakit.running.pipeline import Pipeline
 from datakit.step import Resources, verb_of
@@ -138,32 +138,45 @@ def make_plan(
         there: How many seeds or source records there are, where `seeds` are a few of them.
     """
     first = list(seeds)
+    history = history or History()
+    names = numbered(step.step_name for step in pipeline.steps)
     plan = Plan()
     for place in pipeline.askers:
         requests = requests_of(pipeline, place, first)
         if not requests:
             continue
-        step = pipeline.steps[place]
-        if verb_of(step) == "make":
+        known = history.steps.get(names[place])
+        if verb_of(pipeline.steps[place]) == "make":
             asked = _rounds(pipeline, place, first, requests[0], history)
         else:
-            asked = _records(pipeline, len(first) if there is None else there, history)
+            start = len(first) if there is None else there
+            records = _records(pipeline, start, history.kept, known)
             _, each = _per_call(pipeline, place, first, requests[0])
-            asked = (math.ceil(each * asked[0]), math.ceil(each * asked[1]))
-        plan += _costs(pipeline.teacher_of(place), requests, asked, history)
-    return plan
+            each = known.each if known and known.each else each
+            asked = math.ceil(each * records[0]), math.ceil(each * records[1])
+        likely = known.output_tokens if known else history.output_tokens
+        seconds = known.seconds if known else None
+        plan += _costs(pipeline.teacher_of(place), requests, asked, likely, seconds)
+    return replace(plan, known=bool(history.steps))
 
 
-def _records(pipeline: Pipeline, there: int, history: History | None) -> tuple[int, int]:
-    """Returns how many records a step is asked about: all that there are, and that are made.
+def _records(
+    pipeline: Pipeline, there: int, share: float | None, known: Measured | None
+) -> tuple[int, int]:
+    """Returns how many records a step is asked about, of all that there are and that are made.
 
-    Those that a step before it drops are not asked about; how many that is, is not known.
+    Those that a step before it drops are not asked about; how many that is, only an earlier run
+    can tell.
     """
+    came = known.came if known else None
     if not pipeline.makers:
-        return math.ceil(there * _KEPT[0]), there
+        low, high = (came, came) if came else (_KEPT[0], 1.0)
+        return math.ceil(there * low), math.ceil(there * high)
     kept = pipeline.target or pipeline.most
-    share = history.kept if history and history.kept else _KEPT[1]
-    return there + kept, there + min(pipeline.most, math.ceil(kept / min(share, _KEPT[0])))
+    made = min(pipeline.most, math.ceil(kept / (share or _KEPT[0])))
+    if came and share:
+        return (math.ceil(came * (there + made)),) * 2
+    return there + kept, there + made
 
 
 def requests_of(pipeline: Pipeline, place: int, seeds: Sequence[Record]) -> list[Request]:
@@ -189,13 +202,15 @@ def _rounds(
     place: int,
     seeds: Sequence[Record],
     request: Request,
-    history: History | None,
+    history: History,
 ) -> tuple[int, int]:
     """Returns how many requests the rounds of a step that makes records have."""
     records, requests = _per_call(pipeline, place, seeds, request)
-    per_request = (history and history.per_request) or records / requests
+    name = numbered(step.step_name for step in pipeline.steps)[place]
+    known = history.steps.get(name)
+    per_request = known.made if known and known.made else records / requests
     wanted = pipeline.target / len(pipeline.makers) if pipeline.target else pipeline.most
-    shares = (history.kept, history.kept) if history and history.kept else _KEPT
+    shares = (history.kept, history.kept) if history.kept else _KEPT
     least, most_asked = (
         math.ceil(min(wanted / share if pipeline.target else wanted, pipeline.most) / per_request)
         for share in reversed(shares)
@@ -210,12 +225,22 @@ def _costs(
     teacher: Teacher,
     requests: Sequence[Request],
     asked: tuple[int, int],
-    history: History | None,
+    likely: float | None,
+    measured: float | None,
 ) -> Plan:
+    """Returns what some requests cost and take.
+
+    Args:
+        teacher: Who is asked.
+        requests: A few of them.
+        asked: How many there are, low and high.
+        likely: Output tokens of one, if that was measured.
+        measured: Seconds of one, likewise.
+    """
     low, high = asked
     sent = sum(each.chars for each in requests) / len(requests)
     most = requests[0].n * requests[0].max_tokens
-    back = (history.output_tokens,) * 2 if history else (most * 0.2, most)
+    back = (most * 0.2, most) if likely is None else (likely, likely)
     price = teacher.prices()
     tokens_in = [sent / chars * n for chars, n in zip(_CHARS_PER_TOKEN, (low, high), strict=True)]
     tokens_out = [each * n for each, n in zip(back, (low, high), strict=True)]
@@ -223,14 +248,13 @@ def _costs(
         (Decimal(round(i)) * price.input + Decimal(round(o)) * price.output) / 1_000_000
         for i, o in zip(tokens_in, tokens_out, strict=True)
     ]
-    seconds = _seconds(teacher, (low, high), tokens_in, tokens_out, history)
+    seconds = _seconds(teacher, (low, high), tokens_in, tokens_out, measured)
     return Plan(
         requests=(low, high),
         tokens=(round(tokens_in[0] + tokens_out[0]), round(tokens_in[1] + tokens_out[1])),
         usd=(usd[0], usd[1]),
         seconds=(round(seconds[0]), round(seconds[1])),
         priced=teacher.has_price,
-        known=history is not None and history.kept is not None,
     )
 
 
@@ -239,10 +263,10 @@ def _seconds(
     requests: tuple[int, int],
     tokens_in: Sequence[float],
     tokens_out: Sequence[float],
-    history: History | None,
+    measured: float | None,
 ) -> tuple[float, float]:
-    if history and history.seconds is not None:
-        return requests[0] * history.seconds * 0.8, requests[1] * history.seconds * 1.2
+    if measured is not None:
+        return requests[0] * measured * 0.8, requests[1] * measured * 1.2
     speeds = _EMBEDDED if teacher.provider == "embedded" else _HOSTED
     lanes = 1 if teacher.provider == "embedded" else teacher.concurrency
     low, high = (

@@ -43,7 +43,7 @@ def manifest(
     pipeline: Pipeline,
     flow: Flow,
     growth: Growth | None,
-    totals: Iterable[Totals],
+    totals: Mapping[int, Totals],
     *,
     recipe_hash: str,
     started_from: int,
@@ -54,7 +54,7 @@ def manifest(
         pipeline: What was run.
         flow: The finished passes.
         growth: The rounds, if records were made.
-        totals: What each client asked for.
+        totals: What each step that asks has asked for, by its place.
         recipe_hash: The identity of what was run.
         started_from: Number of seeds, or of source records.
     """
@@ -74,8 +74,8 @@ def manifest(
         "limit": pipeline.limit,
         "steps": [_step(step) for step in pipeline.steps],
         "inputs": list(_inputs(pipeline)),
-        "funnel": [row.to_json() for row in flow.rows],
-        "cost": _cost(totals, all(pipeline.teacher_of(at).has_price for at in pipeline.askers)),
+        "funnel": list(_funnel(pipeline, flow, totals)),
+        "cost": _cost(totals.values(), _priced(pipeline, pipeline.askers)),
         "teachers": [
             {"step": pipeline.steps[at].step_name, **pipeline.teacher_of(at).describe()}
             for at in pipeline.askers
@@ -139,6 +139,20 @@ def _source(source: Any, records: int) -> dict[str, Any]:  # noqa: ANN401
     else:
         entry |= {k: v for k, v in vars(source).items() if v is not None}
     return {**entry, "records": records}
+
+
+def _funnel(
+    pipeline: Pipeline, flow: Flow, totals: Mapping[int, Totals]
+) -> Iterator[dict[str, Any]]:
+    for place, row in enumerate(flow.rows):
+        told = row.to_json()
+        if place in totals:
+            told["cost"] = _cost([totals[place]], _priced(pipeline, [place]))
+        yield told
+
+
+def _priced(pipeline: Pipeline, places: Iterable[int]) -> bool:
+    return all(pipeline.teacher_of(at).has_price for at in places)
 
 
 def _cost(totals: Iterable[Totals], priced: bool) -> dict[str, Any]:

@@ -1,5 +1,5 @@
 import asyncio
-import dataclasses
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -9,7 +9,8 @@ from datakit.ablation import open_ablation
 from datakit.ablation.silent import MissedError, Silent
 from datakit.llm.request import Request
 from datakit.llm.teacher import Teacher
-from datakit.running.plan import History, make_plan
+from datakit.running.history import history_of
+from datakit.running.plan import make_plan
 from datakit.steps.filter.length import Length
 from datakit.steps.revise.normalize import Normalize
 from tests.ablation.runs import FAULTS, STEPS, finished, pipeline
@@ -23,7 +24,7 @@ def lines(records):
 @pytest.fixture
 def live(tmp_path):
     """A finished run whose teacher is still there."""
-    faults = [dataclasses.replace(each) for each in FAULTS if each.kind != "bad_request"]
+    faults = [replace(each) for each in FAULTS if each.kind != "bad_request"]
     with serve(Plan(faults)) as server:
         asked = pipeline(tmp_path, server)
         api.run(asked, store=tmp_path / "store")
@@ -51,11 +52,8 @@ def test_what_a_rerun_would_ask_is_what_it_then_asks(live):
         assert rerun.records is None
         log = lab.carry(rerun)
         manifest, held = lab.version.manifest, lab.without("filter.length")
-        measured = History(
-            kept=(len(held) - 8) / manifest["made"],
-            per_request=manifest["made"] / manifest["cost"]["requests"],
-            output_tokens=100,
-        )
+        kept = (len(held) - 8) / manifest["made"]
+        measured = replace(history_of(manifest), kept=kept)
         planned = make_plan(rerun.pipeline, list(asked.seeds.read()), measured)
         # One that was begun before goes on with the log that it has.
         written = log.stat().st_ino

@@ -1,3 +1,4 @@
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
@@ -9,7 +10,7 @@ from datakit import api
 from datakit.errors import InputError, ProviderError
 from datakit.llm.teacher import Teacher
 from datakit.record import Record
-from datakit.running.history import History, history_of
+from datakit.running.history import History, Measured, history_of, numbered
 from datakit.running.local import StepFailedError
 from datakit.running.pipeline import Pipeline
 from datakit.running.plan import Plan, make_plan
@@ -18,8 +19,10 @@ from datakit.steps.filter.length import Length
 from datakit.steps.generate.distill import Distill
 from datakit.steps.generate.preference_pairs import PreferencePairs
 from datakit.steps.generate.self_instruct import SelfInstruct
+from datakit.steps.score.judge import Judge
 from datakit.steps.source.jsonl import JsonLines
 from tests.loopback import Fault, serve
+from tests.loopback import Plan as Answers
 from tests.running.steps import Short, triples, unlisted
 
 SEEDS = [
@@ -46,7 +49,8 @@ def test_a_plan_is_a_range_of_whole_rounds():
 
 
 def test_what_was_measured_makes_it_narrow():
-    history = History(kept=0.5, per_request=4, output_tokens=100, seconds=2.0)
+    measured = Measured(output_tokens=100, made=4, seconds=2.0)
+    history = History(kept=0.5, steps={f"{triples(5).step_name}#0": measured})
     plan = make_plan(pipeline(triples(5)), SEEDS, history)
     assert plan.requests == (50, 50)
     assert plan.seconds == (80, 120)
@@ -137,12 +141,49 @@ def test_a_version_is_a_history_and_the_run_is_within_the_plan(tmp_path):
     assert not before.known
     assert after.known
     assert after.requests[0] == after.requests[1]
-    history = history_of(version.manifest["funnel"], version.manifest)
+    history = history_of(version.manifest)
     made = version.manifest["made"]
-    assert history.per_request == made / requests
+    (measured,) = history.steps.values()
+    assert measured.made == made / requests
     assert history.kept == (len(version) - len(SEEDS)) / made
-    funnel = [{**row, "made": 0} for row in version.manifest["funnel"]]
-    assert history_of(funnel, version.manifest) is None
+    assert history_of({**version.manifest, "kept_made": 0}) is None
+
+
+def test_generator_and_judge_are_measured_apart(tmp_path):
+    (tmp_path / "seeds.jsonl").write_bytes(b"".join(seed.to_line() for seed in SEEDS))
+    grade = json.dumps({"reason": "So.", "score": 4})
+
+    def reply(body):
+        return grade if "score" in json.dumps(body.get("response_format", {})) else None
+
+    with serve(Answers(reply=reply)) as server:
+        asked = Pipeline(
+            "grown",
+            (triples(3), Length(max_chars=90), Judge()),
+            seeds=JsonLines(FileRef(str(tmp_path / "seeds.jsonl"))),
+            target=30,
+            round_size=4,
+            teacher=Teacher(provider="openai", model="m", base_url=server.url, price=PRICES),
+        )
+        version = api.run(asked, store=tmp_path / "store")
+        sent = len(server.answered())
+        after = api.plan(asked, store=tmp_path / "store")
+    maker, _, judge = (row.get("cost") for row in version.manifest["funnel"])
+    whole = version.manifest["cost"]
+    assert maker["requests"] + judge["requests"] == whole["requests"] == sent
+    assert Decimal(maker["usd"]) + Decimal(judge["usd"]) == Decimal(whole["usd"])
+    assert judge["requests"] == version.manifest["funnel"][2]["in"]
+    history = history_of(version.manifest)
+    one, other = history.steps.values()
+    assert (one.each, other.each) == (None, 1.0)
+    assert one.output_tokens == maker["output_tokens"] / maker["requests"]
+    assert other.output_tokens == judge["output_tokens"] / judge["requests"] != one.output_tokens
+    # Whole rounds, and the last one of this run was smaller.
+    assert 0.8 * sent <= after.requests[0] <= after.requests[1] <= 1.4 * sent
+
+
+def test_steps_of_one_name_are_numbered():
+    assert numbered(["a", "b", "a"]) == ["a#0", "b#0", "a#1"]
 
 
 def test_a_step_of_several_requests_says_so():
