@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-__all__ = ["about", "counted", "duration", "million", "size"]
+from decimal import Decimal
+
+__all__ = ["about", "counted", "duration", "million", "money", "size"]
 
 
 def counted(number: int, word: str) -> str:
@@ -24,6 +26,12 @@ def size(number: float) -> str:
         if number >= unit:
             return f"{number / unit:.3g}\u00a0{name}"
     return f"{number:,.0f}\u00a0bytes"
+
+
+def money(amount: Decimal | float) -> str:
+    """Returns US dollars: `$12.50`, of less than ten cents more digits: `$0.0042`; `$0.00`."""
+    few = 0 < amount < Decimal("0.1")
+    return f"${amount:,.4f}" if few else f"${amount:,.2f}"
 
 
 def duration(seconds: float) -> str:

@@ -1,6 +1,8 @@
+from decimal import Decimal
+
 import pytest
 
-from datakit.amounts import about, counted, duration, million, size
+from datakit.amounts import about, counted, duration, million, money, size
 
 
 @pytest.mark.parametrize(
@@ -22,6 +24,10 @@ from datakit.amounts import about, counted, duration, million, size
         (about(89), "89 s"),
         (about(720), "12 min"),
         (about(9000), "2.5 h"),
+        (money(0), "$0.00"),
+        (money(Decimal("0.00421")), "$0.0042"),
+        (money(0.1), "$0.10"),
+        (money(Decimal("1234.5")), "$1,234.50"),
     ],
 )
 def test_amounts(made, text):

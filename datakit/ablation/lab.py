@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -17,7 +15,7 @@ from datakit.ablation.costs import StepCost, step_costs
 from datakit.ablation.finding import Found
 from datakit.ablation.labels import labels, place_of, reduced, rerun_name
 from datakit.ablation.passing import Passes
-from datakit.ablation.replay import Replay
+from datakit.ablation.replay import Replay, carried
 from datakit.ablation.rerun import Rerun, priced, try_rerun
 from datakit.ablation.variants import Candidate, Variant, control_of
 from datakit.amounts import counted
@@ -26,6 +24,7 @@ from datakit.llm.loop import Loop
 from datakit.outcome import Rejected
 from datakit.running.local import Engine
 from datakit.running.plan import Plan
+from datakit.step import verb_of
 
 __all__ = ["Ablation"]
 
@@ -149,6 +148,26 @@ class Ablation:
             self.version.manifest["funnel"],
         )
 
+    def needs(self, step: str) -> tuple[str, ...]:
+        """Returns the steps that ask for what this one looks at: without one it keeps nothing.
+
+        Raises:
+            InputError: If there is no such step.
+        """
+        place = place_of(self.pipeline, step)
+        if not self.all().funnel[place]["kept"]:
+            return ()
+        measures = [
+            at
+            for at in self.pipeline.askers
+            if at < place and verb_of(self.pipeline.steps[at]) == "score"
+        ]
+        return tuple(
+            self.steps[at]
+            for at in measures
+            if (row := self.without(self.steps[at]).funnel[place - 1])["in"] and not row["kept"]
+        )
+
     def rerun(self, step: str) -> Rerun:
         """Returns what a true rerun without a step would ask, and what it would cost.
 
@@ -195,16 +214,7 @@ class Ablation:
         """
         if self._replayed.path is None:
             return None
-        target = self._found.store.root / rerun.pipeline.name / LOG
-        if not target.exists():
-            target.parent.mkdir(parents=True, exist_ok=True)
-            draft = target.with_name(f".{target.name}.{os.getpid()}")
-            try:
-                shutil.copyfile(self._replayed.path, draft)
-                os.replace(draft, target)
-            finally:
-                draft.unlink(missing_ok=True)
-        return target
+        return carried(self._replayed.path, self._found.store.root / rerun.pipeline.name / LOG)
 
     def differs(self) -> str:
         """Returns what the rebuilt records have otherwise than the version; empty if nothing."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,7 +20,7 @@ from datakit.running.local import Engine
 from datakit.running.pipeline import Pipeline
 from datakit.store import Version
 
-__all__ = ["Replay", "clients_of", "logs", "refused_of", "replay"]
+__all__ = ["Replay", "carried", "clients_of", "logs", "refused_of", "replay"]
 
 _OLD = re.compile(r"responses\.([0-9]+)\.jsonl\Z")
 
@@ -51,6 +52,19 @@ def logs(folder: Path, work: Path) -> Iterator[tuple[Path, Path]]:
     for path in (folder / "responses.jsonl", *numbered):
         if path.is_file():
             yield path, Path(shutil.copyfile(path, work / path.name))
+
+
+def carried(log: Path, target: Path) -> Path:
+    """Copies a log to where there is none yet, whole or not at all; returns `target`."""
+    if not target.exists():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        draft = target.with_name(f".{target.name}.{os.getpid()}")
+        try:
+            shutil.copyfile(log, draft)
+            os.replace(draft, target)
+        finally:
+            draft.unlink(missing_ok=True)
+    return target
 
 
 def refused_of(version: Version) -> Refused:

@@ -15,6 +15,7 @@ from datakit.ablation.finding import Found
 from datakit.ablation.replay import clients_of, refused_of, replay
 from datakit.ablation.replayed import Recalled, Recalling, asking_of, recalled_of, refusals_of
 from datakit.ablation.silent import MissedError, Replayed
+from datakit.amounts import money
 from datakit.llm.log import ResponseLog
 from datakit.llm.loop import Loop
 from datakit.record import Record
@@ -73,8 +74,8 @@ class Rerun:
             return text
         low, high = self.estimate.requests
         span = f"{low:,}" if low == high else f"{low:,} to {high:,}"
-        usd = self.estimate.usd
-        price = f"about ${usd[0]:.2f} to ${usd[1]:.2f}" if self.estimate.priced else "not known"
+        low_usd, high_usd = map(money, self.estimate.usd)
+        price = f"about {low_usd} to {high_usd}" if self.estimate.priced else "not known"
         return (
             f"A rerun without {self.step} would ask otherwise: {self.answered:,} of its requests "
             f"are answered in the log, about {span} would be new; price: {price}."

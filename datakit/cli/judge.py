@@ -10,7 +10,7 @@ from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
-from datakit.amounts import counted
+from datakit.amounts import counted, money
 from datakit.cli.console import Console, command, one_line
 from datakit.cli.files import fields_option
 from datakit.cli.flags import positive
@@ -220,5 +220,5 @@ def _tell(found: Calibration, console: Console) -> None:
 
 
 def _cost(cost: Mapping[str, Any]) -> str:
-    money = "not known" if cost["usd"] is None else f"${float(cost['usd']):.2f}"
-    return f"{money} ({counted(cost['requests'], 'request')}, {cost['cached']:,} from the log)"
+    price = "not known" if cost["usd"] is None else money(float(cost["usd"]))
+    return f"{price} ({counted(cost['requests'], 'request')}, {cost['cached']:,} from the log)"

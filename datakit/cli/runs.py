@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from datakit import api
-from datakit.amounts import counted
+from datakit.amounts import counted, money
 from datakit.api import Run
 from datakit.cli import flags
 from datakit.cli.console import Console, command, one_line
@@ -102,11 +102,11 @@ def _plan_line(estimate: Plan) -> str:
     if not estimate.requests[1]:
         return "plan   no requests: the pipeline asks no teacher"
     low, high = estimate.seconds
-    money = f"${estimate.usd[0]:.2f}-${estimate.usd[1]:.2f}" if estimate.usd[1] else "$0.00"
-    money = money if estimate.priced else "price not known"
+    price = f"{money(estimate.usd[0])}-{money(estimate.usd[1])}" if estimate.usd[1] else "$0.00"
+    price = price if estimate.priced else "price not known"
     return (
         f"plan   {estimate.requests[0]:,}-{estimate.requests[1]:,} requests   "
-        f"{estimate.tokens[0]:,}-{estimate.tokens[1]:,} tokens   {money}   "
+        f"{estimate.tokens[0]:,}-{estimate.tokens[1]:,} tokens   {price}   "
         f"{_minutes(low)}-{_minutes(high)}"
     )
 
@@ -130,7 +130,7 @@ class _Meter:
         line = (
             f"round {progress.round}  {'█' * filled}{'░' * (_BAR - filled)}  "
             f"{progress.kept:,}{goal} kept   {progress.made:,} made   "
-            f"request {progress.done}/{progress.requests}   ${progress.spent:.2f}"
+            f"request {progress.done}/{progress.requests}   {money(progress.spent)}"
             f"{self._left(progress)}"
         )
         self._console.repaint(line, last=progress.done == 0)
@@ -184,8 +184,8 @@ def _told(done: Run, console: Console) -> None:
 def _cost(cost: dict[str, Any]) -> str:
     words = {"refused": "refused", "cut_short": "cut short", "cached": "from the log"}
     told = [f"{cost[key]:,} {text}" for key, text in words.items() if cost[key]]
-    money = f"${float(cost['usd']):.2f}" if cost["priced"] else "cost not known"
-    return money + (f" ({', '.join(told)})" if told else "")
+    price = money(float(cost["usd"])) if cost["priced"] else "cost not known"
+    return price + (f" ({', '.join(told)})" if told else "")
 
 
 def funnel(

@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from datakit.amounts import money
 from datakit.store.version import Version
 
 __all__ = ["About", "Row", "clipped", "kind_of", "percent"]
@@ -143,7 +144,7 @@ class About:
             return "not recorded"
         if not amount.is_finite():
             return "not recorded"
-        return f"${amount:,.2f}" if not amount or amount >= Decimal("0.005") else "under $0.01"
+        return money(amount)
 
     @property
     def teachers(self) -> list[dict[str, Any]]:

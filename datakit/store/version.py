@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from datakit import families
+from datakit.amounts import money
 from datakit.errors import MissingExtraError, StoreError
 from datakit.record import Record, canonical
 
@@ -64,7 +65,7 @@ class Version:
         """What the teachers cost, such as `$1.25`; `not known` if one of them has no price."""
         cost = self.manifest["cost"]
         try:
-            return f"${Decimal(cost['usd']):.2f}" if cost.get("priced", True) else "not known"
+            return money(Decimal(cost["usd"])) if cost.get("priced", True) else "not known"
         except (ArithmeticError, TypeError, ValueError):
             return "not known"
 

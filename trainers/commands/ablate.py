@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from datakit.amounts import money
 from datakit.cli.console import Console, command
 from datakit.cli.flags import usd
 from datakit.errors import InputError
@@ -94,7 +95,7 @@ def ablate(args: argparse.Namespace, console: Console) -> int:
             each.name,
             f"{each.records:,}",
             f"{each.cost.thrown:,}",
-            "" if each.cost.usd is None else f"${each.cost.usd:.2f}",
+            "" if each.cost.usd is None else money(each.cost.usd),
             each.verdict,
         ]
         for each in found.steps

@@ -107,6 +107,7 @@ class _Change:
     cost: StepCost
     arm: Arm | None
     unasked: int = 0
+    needs: tuple[StepCost, ...] = ()
 
     @property
     def makes(self) -> bool:
@@ -147,7 +148,9 @@ class _Taken:
             held |= left.held
             # What holds for all of them is told once.
             notes += [f"Without {step}: {each}" for each in left.notes if _SAME not in each]
-            changes.append(_left_out(lab, step, left, costs[step], terms))
+            change = _left_out(lab, step, left, costs[step], terms)
+            needs = tuple(costs[each] for each in lab.needs(step))
+            changes.append(replace(change, needs=needs))
         if alone:
             filters = (each for each in chosen if each not in lab.generators)
             changes += [_alone(lab, step, costs[step], terms) for step in filters]
@@ -243,7 +246,8 @@ def _worth(change: _Change, found: Lift | None, family: int) -> Worth:
     if change.unasked:
         none = unknown(change.unasked, rerun=not change.alone)
     rival = "as many at random" if arm is None or arm.control else "what comes out without it"
-    verdict = verdict_of(worth, raw if change.makes else None, found, change.cost, rival)
+    costs = (change.cost, *change.needs)
+    verdict = verdict_of(worth, raw if change.makes else None, found, costs, rival)
     return Worth(
         step=change.step,
         alone=change.alone,
@@ -255,5 +259,6 @@ def _worth(change: _Change, found: Lift | None, family: int) -> Worth:
         worth=worth,
         raw=raw,
         cost=change.cost,
+        needs=tuple(each.step for each in change.needs),
         verdict=verdict if change.records and not change.unasked else none,
     )

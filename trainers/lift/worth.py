@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from datakit.ablation import StepCost
-from datakit.amounts import counted
+from datakit.amounts import counted, money
 from trainers.lift.estimate import ENOUGH, Difference
 from trainers.lift.result import Lift, difference_json
 from trainers.lift.words import held_against
@@ -43,6 +45,7 @@ class Worth:
         raw: How much better with all steps than without this one, of whatever sizes.
         cost: What it asked for and threw away.
         verdict: In words.
+        needs: Steps that ask for what it looks at; a point is paid for with them.
     """
 
     step: str
@@ -56,6 +59,7 @@ class Worth:
     raw: Difference | None
     cost: StepCost
     verdict: str
+    needs: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -74,6 +78,7 @@ class Worth:
             "worth": None if self.worth is None else difference_json(self.worth),
             "raw": None if self.raw is None else difference_json(self.raw),
             "cost": self.cost.to_json(),
+            "needs": list(self.needs),
             "verdict": self.verdict,
         }
 
@@ -141,7 +146,7 @@ def verdict_of(
     worth: Difference | None,
     raw: Difference | None,
     found: Lift | None,
-    cost: StepCost,
+    costs: Sequence[StepCost],
     rival: str = "as many at random",
 ) -> str:
     """Says what a step was worth; nothing from a point estimate.
@@ -150,7 +155,7 @@ def verdict_of(
         worth: The difference from its control; None if it changed nothing.
         raw: All steps over all but this one, for a step that makes records; else None.
         found: The study.
-        cost: What the step cost.
+        costs: What the step cost, then those that it needs.
         rival: What it is held against, in words.
     """
     if worth is None or found is None:
@@ -162,11 +167,11 @@ def verdict_of(
     lower, unit = found.lower_is_better, found.unit
     if raw is None:
         said = held_against(worth, unit, rival, lower_is_better=lower)
-        return f"{_word(worth, lower)}: {said}.{_price(worth, found, cost)}"
+        return f"{_word(worth, lower)}: {said}.{_price(worth, found, costs)}"
     each = held_against(worth, unit, "as many others", lower_is_better=lower)
     whole = held_against(raw, unit, "without them", lower_is_better=lower)
     return f"{_word(raw, lower)}: with its records {whole}; record for record {each}." + _price(
-        raw, found, cost
+        raw, found, costs
     )
 
 
@@ -176,14 +181,18 @@ def _word(it: Difference, lower_is_better: bool) -> str:
     return "Paid" if (it.value < 0) == lower_is_better else "Hurt"
 
 
-def _price(it: Difference, found: Lift, cost: StepCost) -> str:
+def _price(it: Difference, found: Lift, costs: Sequence[StepCost]) -> str:
     """Returns what the step cost, and where it paid, from what to what for each point."""
-    if not cost.usd:
+    paid = [each.usd for each in costs if each.usd is not None]
+    whole = sum(paid, Decimal(0))
+    if not whole or len(paid) < len(costs):
         return ""
+    needs = ", ".join(each.step for each in costs[1:] if each.usd)
+    said = f" It cost {money(whole)}" + (f" with {needs}, which it needs" if needs else "")
     if not it.clear or (it.value < 0) != found.lower_is_better or it.low is None or it.high is None:
-        return f" It cost ${cost.usd:.2f}."
+        return f"{said}."
     times = 100 if found.unit.share else 1
     dear, cheap = sorted((abs(it.low), abs(it.high)))
     unit = _ONE.get(found.unit.name, found.unit.name.removeprefix("of "))
-    usd = float(cost.usd) / times
-    return f" It cost ${cost.usd:.2f}: ${usd / cheap:.2f} to ${usd / dear:.2f} for each {unit}."
+    each = float(whole) / times
+    return f"{said}: {money(each / cheap)} to {money(each / dear)} for each {unit}."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from datakit.amounts import money
 from datakit.report.charts import table
 from datakit.report.document import document
 from datakit.report.markup import Child, Markup, el, quote
@@ -105,7 +106,7 @@ def _step(it: Worth, told: Told) -> list[Child]:
         _cell(it.worth, told),
         _cell(it.raw, told),
         f"{it.cost.thrown:,}",
-        "\u2013" if usd is None else f"${usd:.2f}",
+        "\u2013" if usd is None else money(usd),
         el("span", quote(it.verdict, 300)),
     ]
 
