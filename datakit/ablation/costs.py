@@ -8,10 +8,12 @@ from decimal import Decimal
 from typing import Any
 
 from datakit.llm.client import Totals
+from datakit.llm.request import Usage
 from datakit.record import Record
 from datakit.running.pipeline import Pipeline
+from datakit.store import Version
 
-__all__ = ["StepCost", "step_costs", "thrown_away"]
+__all__ = ["StepCost", "books_of", "step_costs", "thrown_away"]
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,26 @@ class StepCost:
             "thrown_usd": None if self.thrown_usd is None else f"{self.thrown_usd:.6f}",
             "seconds": self.seconds,
         }
+
+
+def books_of(version: Version, pipeline: Pipeline) -> dict[int, Totals]:
+    """Returns what each step that asks has asked for in a run, by its place.
+
+    Args:
+        version: What the run gave.
+        pipeline: As it was run.
+    """
+    rows = version.manifest["funnel"]
+    costs = {at: rows[at]["cost"] for at in pipeline.askers if "cost" in rows[at]}
+    return {
+        at: Totals(
+            requests=cost["requests"],
+            answers=cost["answers"],
+            usage=Usage(cost["input_tokens"], cost["output_tokens"]),
+            cost=Decimal(cost["usd"]),
+        )
+        for at, cost in costs.items()
+    }
 
 
 def thrown_away(

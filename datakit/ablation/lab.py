@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
-from decimal import Decimal
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
@@ -15,8 +14,9 @@ from datakit.ablation.costs import StepCost, step_costs
 from datakit.ablation.finding import Found
 from datakit.ablation.labels import labels, place_of, reduced, rerun_name
 from datakit.ablation.passing import Passes
+from datakit.ablation.pricing import priced
 from datakit.ablation.replay import Replay, carried
-from datakit.ablation.rerun import Rerun, priced, try_rerun
+from datakit.ablation.rerun import Rerun, try_rerun
 from datakit.ablation.variants import Candidate, Variant, control_of
 from datakit.amounts import counted
 from datakit.carrying import LOG
@@ -54,7 +54,6 @@ class Ablation:
         found: Found,
         replayed: Replay,
         engine: Engine,
-        below: Engine,
         work: Path,
         loop: Loop,
     ) -> None:
@@ -62,7 +61,7 @@ class Ablation:
         self.pipeline = found.pipeline
         self._found = found
         self._replayed = replayed
-        self._below = below
+        self._engine = engine
         self._work = work
         self._loop = loop
         self._stack = ExitStack()
@@ -179,28 +178,14 @@ class Ablation:
         """
         places = self._others(step)
         pipeline = reduced(self.pipeline, places, rerun_name(self.version.name, step))
-        growth, clients = try_rerun(
-            self._found,
-            pipeline,
-            places,
-            self._replayed.log,
-            self._below,
-            self._work / "rerun",
-            self._loop,
+        tried = try_rerun(
+            self._found, pipeline, places, self._replayed, self._engine, self._work, self._loop
         )
-        answered = sum(client.totals.requests for client in clients.values())
-        again = sum(client.refusals for client in clients.values())
-        paid = sum((client.totals.cost for client in clients.values()), Decimal(0))
-        if growth is not None:
-            made = {places[at]: each for at, each in growth.made.items()}
-            records = self._passes.some(places, made).records
-            return Rerun(step, pipeline, answered, Plan(), records, again, paid)
-        held = self.without(step)
-        made_here = sum(
-            len(each) for at, each in self._replayed.growth.made.items() if at in places
-        )
-        plan = priced(self._found, pipeline, clients, len(held) - len(held.seeds), made_here)
-        return Rerun(step, pipeline, answered, plan, again=again, paid=paid)
+        plan = Plan()
+        if tried.records is None:
+            held = self.without(step)
+            plan = priced(self._found, pipeline, places, self._replayed, tried, held)
+        return Rerun(step, pipeline, tried.answered, plan, tried.records, tried.again, tried.cost)
 
     def carry(self, rerun: Rerun) -> Path | None:
         """Copies the response log to the dataset of a rerun, so that no answer is paid for twice.
@@ -270,12 +255,6 @@ class Ablation:
                     f"{row['step']} keeps nothing here: perhaps it needs what a step that is left "
                     "out measures."
                 )
-
-    def settle(self) -> None:
-        """Rebuilds the whole, and closes the books: what is asked from here on was never paid."""
-        self.all()
-        books = {place: replace(each) for place, each in self._replayed.books.items()}
-        self._replayed = replace(self._replayed, books=books)
 
     def take(self, stack: ExitStack) -> None:
         """Takes over what is to be closed with the lab."""

@@ -9,14 +9,13 @@ import tempfile
 from contextlib import ExitStack, closing
 from pathlib import Path
 
+from datakit.ablation.costs import books_of
 from datakit.ablation.engine import Remembering
 from datakit.ablation.finding import Found, find
 from datakit.ablation.lab import Ablation
-from datakit.ablation.replay import Replay, clients_of, logs, refused_of, replay
-from datakit.ablation.replayed import Recalling, asking_of, recalled_of, refusals_of
-from datakit.ablation.silent import MissedError
-from datakit.errors import InputError
-from datakit.llm.client import Client
+from datakit.ablation.replay import Replay, clients_of, cut, logs, replay
+from datakit.ablation.replayed import Replaying, told_of
+from datakit.errors import InputError, ProviderError
 from datakit.llm.log import ResponseLog
 from datakit.llm.loop import Loop
 from datakit.running.growth import Growth
@@ -48,13 +47,12 @@ def open_ablation(
     found = find(pipeline, store=store, version=version)
     with ExitStack() as stack:
         work = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="datakit-ablate-")))
-        loop = stack.enter_context(Loop())
         engine: Engine = stack.enter_context(closing(LocalEngine()))
+        loop = stack.enter_context(Loop())
         if found.pipeline.askers:
-            lab = _answered(found, engine, work, loop, stack)
+            lab = _asked(found, engine, work, loop, stack)
         else:
-            replayed = Replay(Growth(made={}))
-            lab = Ablation(found, replayed, Remembering(engine), engine, work, loop)
+            lab = Ablation(found, Replay(Growth(made={})), Remembering(engine), work, loop)
             if why := lab.differs():
                 raise _unlike(found, f"{why}; its source may have changed")
         # From here on the lab closes them.
@@ -62,49 +60,45 @@ def open_ablation(
         return lab
 
 
-def _answered(found: Found, engine: Engine, work: Path, loop: Loop, stack: ExitStack) -> Ablation:
+def _asked(found: Found, engine: Engine, work: Path, loop: Loop, stack: ExitStack) -> Ablation:
     """Returns the lab over the newest log from which the version can be rebuilt."""
     folder = found.store.root / found.version.name
     whys = []
     for path, copy in logs(folder, work):
         log = stack.enter_context(ResponseLog(copy))
-        try:
-            lab = _rebuilt(found, engine, work, loop, log, path)
-        except MissedError:
-            whys.append(f"{path} lacks answers that it was made of")
-            continue
-        if not (why := lab.differs()):
+        lab = _rebuilt(found, engine, work, loop, (log, path))
+        if isinstance(lab, Ablation):
             return lab
-        whys.append(f"from {path}, {why}")
+        whys.append(lab)
     raise _unlike(found, "; ".join(whys) or f"{folder} has no log of responses")
 
 
 def _rebuilt(
-    found: Found, engine: Engine, work: Path, loop: Loop, log: ResponseLog, path: Path
-) -> Ablation:
-    """Returns the lab over one log.
-
-    Raises:
-        MissedError: If it lacks answers.
-    """
-    pipeline, interrupted = found.pipeline, bool(found.version.manifest["interrupted"])
-    asked = recalled_of(
-        pipeline, found.providers, log, refusals_of(found.version, asking_of(pipeline))
-    )
-    recalling = Recalling(engine, pipeline.steps, asked, loop, pipeline.random_seed)
-    remembering = Remembering(recalling)
-    makers = clients_of(
-        pipeline, found.providers, log, refused_of(found.version), interrupted=interrupted
-    )
-    growth = Growth(made={})
-    if makers:
-        growth = replay(pipeline, found.seeds, makers, remembering, work / "replay", loop)
-    clients: dict[int, Client] = {**makers, **asked}
-    books = {place: client.totals for place, client in clients.items()}
-    lab = Ablation(found, Replay(growth, books, log, path), remembering, engine, work, loop)
-    lab.settle()
-    if not interrupted and any(client.missed for client in asked.values()):
-        raise MissedError("a record was not asked about")
+    found: Found, engine: Engine, work: Path, loop: Loop, kept: tuple[ResponseLog, Path]
+) -> Ablation | str:
+    """Returns the lab over one log, or why the version cannot be rebuilt from it."""
+    log, path = kept
+    pipeline, manifest = found.pipeline, found.version.manifest
+    interrupted = bool(manifest["interrupted"])
+    told = told_of(found.version, pipeline)
+    rounds = manifest["rounds"] if interrupted else None
+    clients = clients_of(pipeline, found.providers, log, told, rounds=rounds)
+    answering = Replaying(engine, pipeline, clients, loop, told, whole=True)
+    remembering = Remembering(answering)
+    try:
+        growth, _ = replay(found, pipeline, clients, remembering, work / "replay", loop)
+    except ProviderError:
+        # A round of which the log answers nothing: the budget ended it, or the log is not its.
+        growth = Growth(made={at: [] for at in pipeline.makers}, rounds=1, ended="budget")
+    if interrupted:
+        growth = cut(growth, {at: manifest["funnel"][at]["made"] for at in pipeline.makers})
+    replayed = Replay(growth, books_of(found.version, pipeline), told, log, path)
+    lab = Ablation(found, replayed, remembering, work, loop)
+    if why := lab.differs():
+        if any(each.missed for each in clients.values()):
+            return f"{path} lacks answers that it was made of"
+        return f"from {path}, {why}"
+    answering.settle()
     return lab
 
 

@@ -41,19 +41,15 @@ class Passes:
         self._variants: dict[tuple[int, ...], Variant] = {}
         self._thrown: list[tuple[int, Decimal]] = []
 
-    def some(self, places: Sequence[int], made: Mapping[int, Made] | None = None) -> Variant:
+    def some(self, places: Sequence[int]) -> Variant:
         """Returns what comes out with the steps at some places, still without a name.
 
         Args:
             places: Places in the whole pipeline, in order.
-            made: Other candidates than those of the run, by the place of their step there.
         """
         key = tuple(places)
-        if made is not None:
-            with self._passed(key, made) as flow:
-                return _variant(flow)
         if key not in self._variants:
-            with self._passed(key, self._made) as flow:
+            with self._passed(key) as flow:
                 self._variants[key] = _variant(flow)
                 if len(key) == len(self._found.pipeline.steps):
                     self._thrown = thrown_away(_drops(flow), len(key), flow.seed_ids)
@@ -65,7 +61,7 @@ class Passes:
         return self._thrown
 
     @contextmanager
-    def _passed(self, places: Sequence[int], made: Mapping[int, Made]) -> Iterator[Flow]:
+    def _passed(self, places: Sequence[int]) -> Iterator[Flow]:
         pipeline = self._found.pipeline
         self._folder.mkdir()
         try:
@@ -77,6 +73,7 @@ class Passes:
                 # As in the run, where it also decides whether seeds can be told from the rest.
                 remember=bool(pipeline.makers),
             )
+            made = self._made
             there = {new: made[old] for new, old in enumerate(places) if old in made}
             self._loop.work(lambda: flow.run(self._found.start(), there))
             yield flow

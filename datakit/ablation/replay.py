@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from datakit.ablation.silent import Cut, Refused, Replayed, Silent
+from datakit.ablation.finding import Found
+from datakit.ablation.replayed import Told
+from datakit.ablation.silent import GrowingClient, LoggedClient, Silent
 from datakit.llm.client import Totals
 from datakit.llm.log import ResponseLog
 from datakit.llm.loop import Loop
@@ -18,9 +20,8 @@ from datakit.running.flow import Flow
 from datakit.running.growth import Growth, grow
 from datakit.running.local import Engine
 from datakit.running.pipeline import Pipeline
-from datakit.store import Version
 
-__all__ = ["Replay", "carried", "clients_of", "logs", "refused_of", "replay"]
+__all__ = ["Replay", "carried", "clients_of", "cut", "logs", "replay"]
 
 _OLD = re.compile(r"responses\.([0-9]+)\.jsonl\Z")
 
@@ -32,12 +33,14 @@ class Replay:
     Args:
         growth: The rounds, with the candidates of each `make` step.
         books: What each step that asks has asked for, by its place.
+        told: What the run was told beside the answers.
         log: A copy of the log; None for a pipeline that asks nobody.
         path: The log itself.
     """
 
     growth: Growth
     books: Mapping[int, Totals] = field(default_factory=dict)
+    told: Told = field(default_factory=Told)
     log: ResponseLog | None = None
     path: Path | None = None
 
@@ -67,68 +70,93 @@ def carried(log: Path, target: Path) -> Path:
     return target
 
 
-def refused_of(version: Version) -> Refused:
-    """Returns reason and message of each request of a version that its teacher refused."""
-    makers = {row["step"] for row in version.manifest["teachers"]}
-    return {
-        record.id: (drop["reason"], drop["detail"]["message"])
-        for record, drop in version.iter_dropped()
-        if drop["step"] in makers and not record.parents and "message" in drop["detail"]
-    }
-
-
 def clients_of(
     pipeline: Pipeline,
     providers: Mapping[int, Silent],
     log: ResponseLog,
-    refused: Refused,
+    told: Told,
     *,
-    interrupted: bool = False,
-) -> dict[int, Replayed]:
-    """Returns a client for each `make` step.
+    rounds: int | None = None,
+    strict: bool = False,
+) -> dict[int, LoggedClient]:
+    """Returns a client for each step that asks, by its place.
 
     Args:
         pipeline: The pipeline.
         providers: The teachers by the place of their step.
         log: The answers.
-        refused: What `refused_of` gives.
-        interrupted: Whether the run ended with its first new request, by its budget.
+        told: What the run was told beside.
+        rounds: Rounds after which the budget ended it; None if it did not.
+        strict: Whether a new request of a `make` step ends it all.
     """
-    cut = Cut(at_miss=interrupted)
-    return {
-        place: Replayed(
-            pipeline.steps[place], provider, pipeline.teacher_of(place), log, refused, cut
-        )
-        for place, provider in providers.items()
-        if place in pipeline.makers
-    }
+    clients: dict[int, LoggedClient] = {}
+    for place, provider in providers.items():
+        step, teacher = pipeline.steps[place], pipeline.teacher_of(place)
+        if place in pipeline.makers:
+            clients[place] = GrowingClient(
+                step, provider, teacher, log, told.refused, rounds=rounds, strict=strict
+            )
+        else:
+            clients[place] = LoggedClient(provider, teacher, log)
+    return clients
 
 
 def replay(
+    found: Found,
     pipeline: Pipeline,
-    seeds: Sequence[Record],
-    clients: Mapping[int, Replayed],
+    clients: Mapping[int, LoggedClient],
     engine: Engine,
     work: Path,
     loop: Loop,
-) -> Growth:
-    """Runs the rounds of a pipeline on answers of the log alone.
+) -> tuple[Growth, tuple[Record, ...]]:
+    """Runs a pipeline on answers of the log alone.
 
     Args:
-        pipeline: The pipeline.
-        seeds: Its seeds.
-        clients: The client of each `make` step.
-        engine: Carries the other steps out.
+        found: The finished run, which says what it starts from.
+        pipeline: Its pipeline, or one with fewer steps.
+        clients: Those of its steps.
+        engine: Carries the steps out.
         work: A folder for files, which must not be there.
         loop: Runs the requests.
 
+    Returns:
+        The rounds, and the records that came out.
+
     Raises:
-        MissedError: At the end of the first round with a request that would be new.
+        MissedError: At the end of the first round with a request that would be new, where the
+            clients are strict.
+        ProviderError: If every request of the first round was refused.
     """
     work.mkdir()
-    flow = Flow(pipeline.steps, engine, work, keep_seeds=pipeline.include_seeds, remember=True)
+    flow = Flow(
+        pipeline.steps,
+        engine,
+        work,
+        keep_seeds=pipeline.include_seeds,
+        remember=bool(pipeline.makers),
+    )
     try:
-        return loop.work(lambda: grow(pipeline, flow, seeds, clients, loop, lambda _: None))
+        growth = Growth(made={})
+        if pipeline.makers:
+            makers = {at: clients[at] for at in pipeline.makers}
+            growth = loop.work(
+                lambda: grow(pipeline, flow, found.seeds, makers, loop, lambda _: None)
+            )
+        else:
+            flow.run(found.start(), {})
+        return growth, tuple(flow.kept)
     finally:
         flow.kept.close()
         shutil.rmtree(work, ignore_errors=True)
+
+
+def cut(growth: Growth, made: Mapping[int, int]) -> Growth:
+    """Returns the rounds of a run that its budget ended as far as it had committed them.
+
+    The log may hold answers to requests behind the one that was not sent.
+
+    Args:
+        growth: The rounds, as far as the log answers them.
+        made: How many candidates each `make` step had made, by its place.
+    """
+    return replace(growth, made={at: each[: made[at]] for at, each in growth.made.items()})

@@ -2,33 +2,25 @@
 
 from __future__ import annotations
 
-import math
-import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from decimal import Decimal
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from datakit.ablation.finding import Found
-from datakit.ablation.replay import clients_of, refused_of, replay
-from datakit.ablation.replayed import Recalled, Recalling, asking_of, recalled_of, refusals_of
-from datakit.ablation.silent import MissedError, Replayed
+from datakit.ablation.replay import Replay, clients_of, replay
+from datakit.ablation.replayed import Replaying
+from datakit.ablation.silent import LoggedClient, MissedError
 from datakit.amounts import money
-from datakit.llm.log import ResponseLog
+from datakit.errors import ProviderError
 from datakit.llm.loop import Loop
 from datakit.record import Record
-from datakit.running.flow import Flow
-from datakit.running.growth import Growth
-from datakit.running.history import History, history_of
 from datakit.running.local import Engine
 from datakit.running.pipeline import Pipeline
-from datakit.running.plan import Plan, make_plan
+from datakit.running.plan import Plan
 
-__all__ = ["Rerun", "priced", "try_rerun"]
-
-Asked = Replayed | Recalled
+__all__ = ["Rerun", "Tried", "try_rerun"]
 
 
 @dataclass(frozen=True)
@@ -43,7 +35,7 @@ class Rerun:
         records: What the rerun gives, if it asks nothing new; else None.
         again: Requests that the teacher refused then. They have no answer in the log, so a run
             sends them again; here they are refused again.
-        paid: US dollars that those that are answered have cost.
+        paid: US dollars that the answers of the log had cost.
     """
 
     step: str
@@ -74,8 +66,8 @@ class Rerun:
             return text
         low, high = self.estimate.requests
         span = f"{low:,}" if low == high else f"{low:,} to {high:,}"
-        low_usd, high_usd = map(money, self.estimate.usd)
-        price = f"about {low_usd} to {high_usd}" if self.estimate.priced else "not known"
+        least, most = map(money, self.estimate.usd)
+        price = f"about {least} to {most}" if self.estimate.priced else "not known"
         return (
             f"A rerun without {self.step} would ask otherwise: {self.answered:,} of its requests "
             f"are answered in the log, about {span} would be new; price: {price}."
@@ -93,105 +85,79 @@ class Rerun:
         }
 
 
+@dataclass(frozen=True)
+class Tried:
+    """How far the log answers a pipeline with fewer steps.
+
+    Args:
+        clients: What each step that asks asked for, by its place in that pipeline.
+        records: What it gives, if nothing would be new; else None.
+    """
+
+    clients: Mapping[int, LoggedClient]
+    records: tuple[Record, ...] | None
+
+    @property
+    def answered(self) -> int:
+        """Requests that the log answers."""
+        return sum(each.totals.requests for each in self.clients.values())
+
+    @property
+    def again(self) -> int:
+        """Requests that were refused, and would be sent again."""
+        return sum(each.refusals for each in self.clients.values())
+
+    @property
+    def cost(self) -> Decimal:
+        """US dollars that the answers had cost."""
+        return sum((each.totals.cost for each in self.clients.values()), Decimal(0))
+
+
 def try_rerun(
     found: Found,
     pipeline: Pipeline,
     places: Sequence[int],
-    log: ResponseLog | None,
+    replayed: Replay,
     engine: Engine,
     work: Path,
     loop: Loop,
-) -> tuple[Growth | None, Mapping[int, Asked]]:
+) -> Tried:
     """Runs a pipeline with fewer steps on the log, as far as that answers it.
 
     Args:
         found: The finished run.
         pipeline: The pipeline with fewer steps.
         places: Places of its steps in the whole one.
-        log: The answers; None for a pipeline that asks nobody.
-        engine: Carries the steps out that ask nobody.
-        work: A folder for files, which must not be there.
+        replayed: The answers, and what the run was told beside.
+        engine: Carries the steps out.
+        work: A folder for files.
         loop: Runs the requests.
-
-    Returns:
-        The rounds, or None if a request would be new; and what each step asked for.
     """
-    if log is None:
-        return Growth(made={}), {}
-    providers = {
-        new: found.providers[old] for new, old in enumerate(places) if old in found.providers
-    }
-    makers = clients_of(pipeline, providers, log, refused_of(found.version))
-    refused = refusals_of(found.version, asking_of(pipeline))
-    about = recalled_of(pipeline, providers, log, refused, strict=True)
-    clients: dict[int, Asked] = {**makers, **about}
-    recalling = Recalling(engine, pipeline.steps, about, loop, pipeline.random_seed)
+    clients: dict[int, LoggedClient] = {}
+    if replayed.log is not None:
+        told = replayed.told.answered(_same_requests(found.pipeline, pipeline))
+        providers = {
+            new: found.providers[old] for new, old in enumerate(places) if old in found.providers
+        }
+        clients = clients_of(pipeline, providers, replayed.log, told, strict=True)
+        engine = Replaying(engine, pipeline, clients, loop, told, ends=bool(pipeline.makers))
     try:
-        if makers:
-            return replay(pipeline, found.seeds, makers, recalling, work, loop), clients
-        if about:
-            _read(found, pipeline, recalling, work, loop)
-        return Growth(made={}), clients
-    except MissedError:
-        return None, clients
+        _, records = replay(found, pipeline, clients, engine, work / "rerun", loop)
+    except (MissedError, ProviderError):
+        return Tried(clients, None)
+    new = any(each.missed for each in clients.values())
+    return Tried(clients, None if new else records)
 
 
-def _read(found: Found, pipeline: Pipeline, engine: Engine, work: Path, loop: Loop) -> None:
-    """Sends what a source has through the steps."""
-    work.mkdir()
-    try:
-        flow = Flow(pipeline.steps, engine, work)
-        loop.work(lambda: flow.run(found.start(), {}))
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
+def _same_requests(whole: Pipeline, pipeline: Pipeline) -> frozenset[int]:
+    """Returns the ids of the step objects whose requests are named as they were.
 
-
-def priced(
-    found: Found,
-    pipeline: Pipeline,
-    clients: Mapping[int, Asked],
-    kept_made: int,
-    made: int,
-) -> Plan:
-    """Estimates what is new in a rerun, by what the finished run has measured.
-
-    Args:
-        found: The finished run.
-        pipeline: The pipeline with fewer steps.
-        clients: How far the log answers it.
-        kept_made: Of the same candidates, those that it keeps.
-        made: The candidates.
+    A step that asks is told by its name and its number among those of that name, and that number
+    may be another without a step before it.
     """
-    with Loop() as loop:
-        history = _history(found, kept_made, made)
-        first = list(found.seeds or islice(found.start(), 8))
-        there = len(first) if found.seeds else sum(1 for _ in found.start())
-        whole = loop.work(lambda: make_plan(pipeline, first, history, there=there))
-    answered = sum(client.totals.requests for client in clients.values())
-    missed = sum(len(client.missed) for client in clients.values())
-    low, high = (max(each - answered, missed) for each in whole.requests)
-    shares = [
-        Decimal(new) / Decimal(max(1, all_))
-        for new, all_ in zip((low, high), whole.requests, strict=True)
-    ]
-    return replace(
-        whole,
-        requests=(low, high),
-        tokens=_scaled(whole.tokens, shares),
-        usd=(whole.usd[0] * shares[0], whole.usd[1] * shares[1]),
-        seconds=_scaled(whole.seconds, shares),
-    )
 
+    def named(steps: Sequence[Any]) -> set[tuple[int, str, int]]:
+        names = [each.step_name for each in steps]
+        return {(id(each), names[at], names[:at].count(names[at])) for at, each in enumerate(steps)}
 
-def _scaled(pair: tuple[int, int], shares: Sequence[Decimal]) -> tuple[int, int]:
-    return math.floor(pair[0] * shares[0]), math.ceil(pair[1] * shares[1])
-
-
-def _history(found: Found, kept_made: int, made: int) -> History | None:
-    measured = history_of(found.version.manifest)
-    if measured is None:
-        return None
-    # How many records come to a step is another number without one of those before it.
-    steps = {name: replace(each, came=None) for name, each in measured.steps.items()}
-    # Of a variant that keeps nothing at least the run's own bound is known.
-    return History(kept=max(1, kept_made) / made if made else None, steps=steps)
+    return frozenset(each for each, _, _ in named(whole.steps) & named(pipeline.steps))

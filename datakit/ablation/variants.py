@@ -8,13 +8,13 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal
 
+from datakit.ablation.replayed import NOT_ASKED
 from datakit.errors import InputError
 from datakit.outcome import Drop
 from datakit.record import Record
 
-__all__ = ["NOT_ASKED", "Candidate", "Variant", "control_of", "size_matched"]
+__all__ = ["Candidate", "Variant", "control_of", "size_matched"]
 
-NOT_ASKED = "not_asked"
 """Why a record is dropped about which the log has no answer."""
 
 

@@ -33,9 +33,10 @@ class _Waiting(Asking):
     unless a step has to see all records. That one is not begun.
     """
 
-    async def _ask(self, step: Any, label: str, client: Client, record: Record) -> Any:  # noqa: ANN401
+    async def ask(self, step: Any, record: Record) -> Any:  # noqa: ANN401  as the verb
+        """Returns what a step says of one record; `_WAITING` if that needs another answer."""
         try:
-            return await super()._ask(step, label, client, record)
+            return await super().ask(step, record)
         except UnansweredError:
             return _WAITING
 

@@ -60,17 +60,24 @@ class Asking:
         if not asks(step):
             yield from self._engine.map(step, records)
             return
-        label, client = self._own[id(step)]
+        _, client = self._own[id(step)]
         proven = client.totals.answers > 0
         calls = Calls(self._runner, broken=StepFailedError, proven=proven)
-        asked = ((record, self._ask(step, label, client, record)) for record in records)
+        asked = ((record, self.ask(step, record)) for record in records)
         try:
             yield from calls.of(asked)
         finally:
             self.stopped = self.stopped or calls.stopped
             client.sync()
 
-    async def _ask(self, step: Any, label: str, client: Client, record: Record) -> Any:  # noqa: ANN401
+    async def ask(self, step: Any, record: Record) -> Any:  # noqa: ANN401  as the verb
+        """Returns what a step that asks says of one record.
+
+        Raises:
+            RequestError: If a request was refused.
+            BudgetError: If the budget does not allow a request.
+        """
+        label, client = self._own[id(step)]
         where = f"{label}/{record.id}"
         seed = int(digest([self._seed, label, record.id], size=4), 16) >> 1
         llm = LLM(client, where, 0, seed)

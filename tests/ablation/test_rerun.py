@@ -67,7 +67,8 @@ def test_what_a_rerun_would_ask_is_what_it_then_asks(live):
     assert cost["cached"] == rerun.answered > 0
     assert cost["requests"] == rerun.answered + new
     low, high = rerun.estimate.requests
-    assert (low + rerun.answered, high + rerun.answered) == planned.requests
+    # What other records lead to is another sample than what was measured.
+    assert low + rerun.answered < planned.requests[0] <= high + rerun.answered
     # What a rerun keeps is another sample than what the run kept.
     assert 0.5 * low <= new <= 1.5 * high
     assert rerun.estimate.priced
