@@ -237,7 +237,7 @@ class Ablation:
         return replace(named, notes=tuple(self._notes(named, whole)))
 
     def _notes(self, variant: Variant, whole: Variant) -> Iterator[str]:
-        if variant.kind != "all" and not variant.changed:
+        if variant.kind != "all" and not (variant.changed or variant.unasked):
             yield f"The records are those of {self.ref}: there is nothing to measure."
         if variant.changed and self.pipeline.makers:
             yield _SAME.format(sum(map(len, self._replayed.growth.made.values())))
