@@ -140,6 +140,7 @@ def test_no_error_has_it_with_all_that_led_to_it(provider, kind):
         ("api_key_env: SOME_KEY", f"api_key: '{KEY}'", "teacher.api_key: unknown key"),
         ("api_key_env: SOME_KEY", f"api_key_env: '{KEY}'", "names an environment variable"),
         ("http://", f"http://user:{quote(KEY, safe='')}@", "base_url: has a user or a password"),
+        ("/v1", f"/v1?key={quote(KEY, safe='')}", "base_url: ends before ?"),
         ("model: m", f"model: [m], api_key: '{KEY}'", "teacher.api_key"),
     ],
 )

@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any, TypeVar
 
@@ -170,12 +171,20 @@ class LLM:
         keys = [self._next_key(sent) for _ in range(times)]
         answers = await _all([self._client.ask(key, sent) for key in keys])
         self.cost += sum((cost for _, cost in answers), Decimal(0))
-        return [sample for response, _ in answers for sample in response.samples]
+        samples = [sample for response, _ in answers for sample in response.samples]
+        return [_begun(sample, sent.prefill) for sample in samples] if sent.prefill else samples
 
     def _next_key(self, request: Request) -> str:
         occurrence = f"{self.where}/{len(self.names)}"
         self.names.append(self._client.name(request, occurrence))
         return self._client.key(request, occurrence)
+
+
+def _begun(sample: Sample, prefill: str) -> Sample:
+    """Returns the whole answer: servers leave out how it begins, but for some."""
+    if sample.finish == "refused" or sample.text.startswith(prefill):
+        return sample
+    return replace(sample, text=prefill + sample.text)
 
 
 async def _all(asked: Sequence[Coroutine[Any, Any, T]]) -> list[T]:

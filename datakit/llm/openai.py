@@ -38,7 +38,8 @@ class OpenAI:
         MissingExtraError: If the SDK is not installed.
     """
 
-    knobs = ALL
+    # What OpenAI itself heeds; vLLM, llama.cpp and others begin an answer, too.
+    knobs = ALL - {"prefill"}
 
     def __init__(
         self,
@@ -56,6 +57,8 @@ class OpenAI:
         self.form = form
         self.base_url = base_url
         self._effort = effort
+        if base_url:
+            self.knobs = ALL
         optional = bool(base_url and not api_key_env)
         self._key = api_key or key_of(api_key_env or _DEFAULT_KEY, optional=optional)
         self._server = shown_url(base_url or "api.openai.com")
@@ -108,6 +111,9 @@ class OpenAI:
         options["messages"] = [
             {name: sendable(text) for name, text in each.items()} for each in request.messages
         ]
+        if request.prefill is not None:
+            options["messages"].append({"role": "assistant", "content": sendable(request.prefill)})
+            options |= {"continue_final_message": True, "add_generation_prompt": False}
         return options
 
     def batch_format(self) -> OpenAIFormat:
@@ -120,7 +126,7 @@ class OpenAI:
 
     def _sampling(self, request: Request) -> dict[str, Any]:
         payload = request.payload()
-        for name in ("messages", "prompt", "schema"):
+        for name in ("messages", "prompt", "schema", "prefill"):
             payload.pop(name, None)
         if payload.get("n") == 1:
             del payload["n"]

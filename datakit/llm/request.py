@@ -25,6 +25,7 @@ class Request:
         stop: Texts that end an answer.
         seed: Makes the answer repeatable where the provider can.
         schema: A JSON Schema that the answer must fit.
+        prefill: How the answer of a chat begins; the model goes on from there.
     """
 
     messages: tuple[Mapping[str, str], ...] = ()
@@ -37,6 +38,7 @@ class Request:
     stop: tuple[str, ...] = ()
     seed: int | None = None
     schema: Mapping[str, Any] | None = None
+    prefill: str | None = None
 
     def payload(self) -> dict[str, Any]:
         """Returns what is set, as JSON values."""
@@ -49,17 +51,18 @@ class Request:
 
     def within(self, knobs: frozenset[str]) -> Request:
         """Returns the request without what a provider does not heed."""
-        if knobs >= ALL:
-            return self
-        plain: dict[str, Any] = {
-            each.name: each.default for each in fields(self) if each.name not in knobs
+        plain = {
+            name: default
+            for name, default in _DEFAULTS.items()
+            if name not in knobs and getattr(self, name) != default
         }
-        return replace(self, **plain)
+        return replace(self, **plain) if plain else self
 
     @property
     def chars(self) -> int:
         """Length of all texts that are sent, in characters."""
-        return len(self.prompt or "") + sum(len(each["content"]) for each in self.messages)
+        own = len(self.prompt or "") + len(self.prefill or "")
+        return own + sum(len(each["content"]) for each in self.messages)
 
     @property
     def likely_tokens(self) -> int:
@@ -69,7 +72,8 @@ class Request:
     @property
     def most_input_tokens(self) -> int:
         """More tokens than any tokenizer makes of what is sent: one for each byte of it."""
-        texts = [self.prompt or "", *(each["content"] for each in self.messages)]
+        texts = [each["content"] for each in self.messages]
+        texts += [self.prompt or "", self.prefill or ""]
         if self.schema is not None:
             texts.append(json.dumps(self.schema))
         sent = sum(len(text.encode("utf-8", "surrogatepass")) for text in texts)
@@ -153,7 +157,8 @@ class Response:
         return cls(samples, Usage(*value["usage"]), value["model"], batch, by_hand)
 
 
-ALL = frozenset(each.name for each in fields(Request))
+_DEFAULTS: dict[str, Any] = {each.name: each.default for each in fields(Request)}
+ALL = frozenset(_DEFAULTS)
 """The knobs of a provider that heeds every field of a request."""
 
 

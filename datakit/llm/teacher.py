@@ -15,7 +15,7 @@ from datakit.llm.embedded import Embedded
 from datakit.llm.openai import OpenAI
 from datakit.llm.pace import Limits, Pace
 from datakit.llm.prices import given, listed
-from datakit.llm.request import Provider
+from datakit.llm.request import ALL, Provider
 from datakit.llm.sdk import shown_url
 from datakit.llm.terms import terms_of
 from datakit.llm.together import Together
@@ -103,6 +103,11 @@ class Teacher:
                 "base_url: has a user or a password in it, which would be kept with the answers; "
                 "put the key into an environment variable and name it: api_key_env"
             )
+        if self.base_url and ("?" in self.base_url or "#" in self.base_url):
+            raise ValueError(
+                "base_url: ends before ? and #; a key goes into an environment variable: "
+                "api_key_env"
+            )
         if self.provider == "embedded" and (self.base_url or self.api_key_env):
             raise ValueError("base_url and api_key_env go with a provider that has a server")
         if self.effort and self.provider == "embedded":
@@ -124,7 +129,7 @@ class Teacher:
     def knobs(self) -> frozenset[str]:
         """Fields of a request that its provider heeds."""
         kind: type[Provider] = _SERVED.get(self.provider, Embedded)
-        return kind.knobs
+        return ALL if self.provider == "openai" and self.base_url else kind.knobs
 
     def prices(self) -> Price:
         """Returns the price of its tokens; nought where it is free, or not known."""

@@ -37,7 +37,7 @@ class Together:
         MissingKeyError: If there is no key.
     """
 
-    knobs = ALL
+    knobs = ALL - {"prefill"}
 
     def __init__(
         self,

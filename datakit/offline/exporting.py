@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from datakit.amounts import counted
 from datakit.carrying import BATCHES, Prepared
 from datakit.errors import InputError, StoreError
-from datakit.llm.batches import rows_of
+from datakit.llm.batches import MOST, rows_of
+from datakit.llm.request import Request
 from datakit.offline.walking import Asked, opened, walk
 from datakit.running.pipeline import Pipeline
 from datakit.store import Version
@@ -61,7 +63,8 @@ def export_batch(
 
     Nothing is sent, and no key is needed. Lines have the form of the provider's own batch API; a
     request keeps its `custom_id` from export to export. Where a pipeline has several teachers, each
-    has a file of its own, its number before the suffix.
+    has a file of its own, its number before the suffix; and what no provider takes in one batch is
+    in several parts, `asked.part1.jsonl` and so on.
 
     Args:
         pipeline: A YAML file, or a `Pipeline`.
@@ -83,12 +86,11 @@ def export_batch(
     _check_submitted(prepared, asked)
     # A teacher keeps its number while others have nothing to answer.
     several = len({id(each) for each in prepared.providers.values()}) > 1
-    return Exported(
-        tuple(
-            _written(target.with_suffix(f".{each.at}{target.suffix}") if several else target, each)
-            for each in asked
-        )
-    )
+    files: list[Written] = []
+    for each in asked:
+        path = target.with_suffix(f".{each.at}{target.suffix}") if several else target
+        files += _parts(path, each)
+    return Exported(tuple(files))
 
 
 def _check_submitted(prepared: Prepared, asked: Sequence[Asked]) -> None:
@@ -106,12 +108,24 @@ def _check_submitted(prepared: Prepared, asked: Sequence[Asked]) -> None:
         )
 
 
-def _written(path: Path, asked: Asked) -> Written:
+def _parts(path: Path, asked: Asked) -> Iterator[Written]:
+    """Writes what one teacher is asked, in as many files as it needs."""
+    requests = iter(asked.open.items())
+    for number in itertools.count(1):
+        part = dict(itertools.islice(requests, MOST))
+        if not part:
+            return
+        whole = len(asked.open) <= MOST
+        where = path if whole else path.with_suffix(f".part{number}{path.suffix}")
+        yield _written(where, asked, part)
+
+
+def _written(path: Path, asked: Asked, requests: Mapping[str, Request]) -> Written:
     """Writes a file whole or not at all."""
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with open(draft, "w", encoding="utf-8") as file:
-            for key, request in asked.open.items():
+            for key, request in requests.items():
                 file.write(json.dumps(asked.format.line(key, request)) + "\n")
             file.flush()
             os.fsync(file.fileno())
@@ -121,4 +135,4 @@ def _written(path: Path, asked: Asked) -> Written:
     finally:
         draft.unlink(missing_ok=True)
     told = asked.teacher.describe()
-    return Written(path, f"{told['provider']}/{told['model']}", len(asked.open))
+    return Written(path, f"{told['provider']}/{told['model']}", len(requests))

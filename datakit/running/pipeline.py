@@ -35,8 +35,8 @@ class Pipeline:
         max_candidates: Made records to stop at, kept or not; None is 50 for each of `target`.
         round_size: Requests of a round. A round draws on what the rounds before have kept.
         draw: How steps draw the records that they show to the teacher: `uniform`, or `coverage`,
-            which shows more often what the pool has little of (reports/steering.md: with the embedded
-            model, whether that helps cannot be told).
+            which shows more often what the pool has little of; reports/steering.md measures it on
+            the embedded model, where whether it helps cannot be told.
         min_novelty: The run ends when less than this share of the latest 200 candidates was kept;
             0 ends it when none was.
         include_seeds: Whether the seeds are in the dataset.

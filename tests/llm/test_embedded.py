@@ -134,3 +134,12 @@ def test_identity_is_that_of_the_bytes(model, tmp_path):
     assert Embedded(str(copy), threads=4, slots=8, context=512).identity() == (
         model.provider.identity()
     )
+
+
+def test_an_answer_goes_on_from_how_it_begins(model):
+    message = ({"role": "user", "content": "What is the capital of France?"},)
+    (response,) = model(
+        Request(messages=message, max_tokens=20, temperature=0.0, seed=0, prefill='{"city": "')
+    )
+    # This server gives the whole; others what comes after.
+    assert response.samples[0].text.removeprefix('{"city": "').startswith('Paris"')

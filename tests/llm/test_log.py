@@ -186,6 +186,7 @@ WHOLE = Request(
     schema={"type": "object"},
 )
 OTHER = {
+    "prefill": ["", "It is"],
     "messages": [
         (),
         ({"role": "user", "content": "Ho"},),

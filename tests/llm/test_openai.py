@@ -1,12 +1,13 @@
 import asyncio
 import logging
 import random
+from dataclasses import replace
 
 import pytest
 
 from datakit.errors import MissingKeyError, ProviderError, RequestError
 from datakit.llm.openai import OpenAI
-from datakit.llm.request import Request
+from datakit.llm.request import ALL, Request
 from tests.loopback import Fault, Plan, answer, serve
 
 KEY = "sk-very-secret-0123456789abcdef"
@@ -86,6 +87,19 @@ def test_a_seed_and_a_schema_are_sent():
     assert rows[1]["sent"]["response_format"] == {"type": "json_schema", "json_schema": body}
     assert rows[1]["sent"]["presence_penalty"] == 1.5
     assert rows[1]["sent"]["seed"] == 8
+
+
+def test_how_an_answer_begins_is_the_last_turn():
+    with serve() as server:
+        send(server, replace(CHAT, prefill="It is"))
+        (row,) = server.answered()
+        assert OpenAI("m", base_url=server.url).knobs == ALL
+    assert row["sent"]["messages"][-1] == {"role": "assistant", "content": "It is"}
+    assert (row["sent"]["continue_final_message"], row["sent"]["add_generation_prompt"]) == (
+        True,
+        False,
+    )
+    assert "prefill" not in row["sent"]
 
 
 def test_an_answer_at_max_tokens_is_cut_short():

@@ -374,3 +374,20 @@ def test_what_a_run_has_submitted_is_not_written_out(tmp_path):
         dk.export_batch(path, asked, store=tmp_path / "d")
     with pytest.raises(InputError, match="is a folder"):
         dk.export_batch(path, tmp_path, store=tmp_path / "d")
+
+
+def test_what_no_batch_takes_is_in_parts(tmp_path, monkeypatch):
+    monkeypatch.setattr("datakit.offline.exporting.MOST", 4)
+    path = written(tmp_path, "openai", steps="  - score.judge\n")
+    done = dk.export_batch(path, tmp_path / "asked.jsonl", store=tmp_path / "d")
+    names = ["asked.part1.jsonl", "asked.part2.jsonl"]
+    assert [(each.path.name, each.requests) for each in done.files] == list(
+        zip(names, (4, 2), strict=True)
+    )
+    plan = Plan(reply=reply)
+    rows = [row for name in names for row in lines(tmp_path / name)]
+    assert len({row["custom_id"] for row in rows}) == 6
+    given = tmp_path / "given.jsonl"
+    given.write_text("".join(json.dumps(answered(row, "openai", plan)) + "\n" for row in rows))
+    assert dk.import_batch(path, [given], store=tmp_path / "d").left == 0
+    assert dk.export_batch(path, tmp_path / "asked.jsonl", store=tmp_path / "d").version

@@ -56,6 +56,8 @@ class Prompt:
         temperature: Sampling temperature; null where the model allows none.
         top_p: Share of the probability mass to sample from; null likewise.
         max_tokens: Most tokens of an answer.
+        prefill: How the answer begins; the model goes on from there, and what it begins with is a
+            part of the answer. Where the server has it: the embedded model, vLLM, llama.cpp.
         json_schema: Whether the schema is sent, which must then be strict (all keys required, no
             others); a server may lack it. The answer is checked in any case.
     """
@@ -74,10 +76,16 @@ class Prompt:
     temperature: Annotated[float, Meta(ge=0, le=2)] | None = 0.9
     top_p: Annotated[float, Meta(gt=0, le=1)] | None = 0.95
     max_tokens: Annotated[int, Meta(ge=16)] = 2048
+    prefill: Annotated[str, Meta(min_length=1)] | None = None
     json_schema: bool = True
 
     def __post_init__(self) -> None:
         self._check_texts()
+        if self.prefill and self.answer == "json" and self.json_schema:
+            raise ValueError(
+                "prefill: a schema is that of a whole answer; set json_schema: false, or "
+                "answer: text"
+            )
         if self.answer == "text":
             for name in ("schema", "fields", "many"):
                 if getattr(self, name):
@@ -229,6 +237,7 @@ class Prompt:
             temperature=self.temperature,
             top_p=self.top_p,
             max_tokens=self.max_tokens,
+            prefill=self.prefill,
         )
         if answer.value is None:
             return [answer.rejected(parents)]

@@ -107,6 +107,35 @@ def test_system(prompt):
         prompt(system="x", system_file="y")
 
 
+def test_how_an_answer_begins_is_a_part_of_it(prompt):
+    step = prompt(prefill='{"instruction": ', json_schema=False)
+    rest = WHOLE.removeprefix('{"instruction": ')
+    made, sent = make(step, in_turn(rest))
+    assert (only(made).instruction, sent[0].prefill) == ("New?", '{"instruction": ')
+    # Some servers give the whole.
+    assert only(make(step, in_turn(WHOLE))[0]).instruction == "New?"
+    made, _ = make(prompt(prefill="It is", answer="text"), in_turn(" so."))
+    assert only(made).output == "It is so."
+    with pytest.raises(StepError, match="prefill: a schema is that of a whole answer"):
+        prompt(prefill="{")
+
+
+def test_a_provider_that_begins_no_answers_says_so(prompt, tmp_path):
+    text = f"""
+name: begun
+seeds: seeds.jsonl
+target: 2
+teacher: {{provider: openai, model: m, api_key_env: NOT_SET}}
+steps:
+  - generate.prompt: {{prompt: {prompt().prompt}, prefill: Sure, answer: text}}
+"""
+    (tmp_path / "seeds.jsonl").write_bytes(b"".join(each.to_line() for each in SEEDS))
+    path = tmp_path / "begun.yaml"
+    path.write_text(text)
+    with pytest.raises(InputError, match=r"prompt\.prefill: openai has no such setting"):
+        api.plan(path, store=tmp_path / "store")
+
+
 @pytest.mark.parametrize("into", ["instruction", "input", "output"])
 def test_text(prompt, into):
     seed = Record("Q", "I", "O", id="a", extra={"own": 1, "rejected": "x", "label": True})
