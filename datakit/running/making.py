@@ -110,9 +110,7 @@ def finished(
         "model": llm.model,
         "prompt_hash": llm.prompt_hash,
         "cost": f"{llm.cost / len(made):f}",
-        "license": joint_license(
-            [pool[each].meta.get("license") for each in parents if each in pool], llm.license
-        ),
+        "license": joint_license(_works(record, pool), llm.license),
     }
     record = record.replace(
         # A step that asks nobody has no request keys to tell its calls apart.
@@ -121,6 +119,15 @@ def finished(
         meta={**books, **{k: v for k, v in record.meta.items() if k not in books}},
     )
     return Rejected(record, each.drop) if isinstance(each, Rejected) else record
+
+
+def _works(record: Record, pool: Mapping[str, Record]) -> list[object]:
+    """Returns the licences of what a record was made from: its parents, and a document."""
+    licenses = [pool[each].meta.get("license") for each in record.parents if each in pool]
+    source = record.meta.get("source")
+    if isinstance(source, Mapping) and "license" in source:
+        licenses.append(source["license"])
+    return licenses
 
 
 def joint_license(parents: Sequence[object], answer: str | None) -> str:

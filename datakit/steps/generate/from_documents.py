@@ -61,7 +61,8 @@ class FromDocuments:
     all had their turn. An answer comes with the span that proves it; a quote that does not stand
     in the chunk makes the pair `ungrounded`, whatever it says. `meta.source` has the file and the
     span's place in the document's text (for HTML and PDF: in the text taken out of it) and the
-    pages of a PDF. Seeds are shown as examples of the style and are the parents.
+    pages of a PDF. Records have the documents' licence beside that of the seeds, which are shown as
+    examples of the style and are the parents.
 
     Args:
         path: A file (.md, .txt, .html, .pdf), or a folder with such files, also in its folders.
@@ -69,6 +70,8 @@ class FromDocuments:
         overlap_chars: Most characters that a chunk repeats of the one before; at most half of it.
         per_chunk: Questions asked for in each request.
         min_quote: Least characters of a quote, and of a chunk that is worth a request.
+        license: Licence of the documents, an SPDX id or expression; null if it is not known, and
+            then that of the records is not known either.
         context: What becomes the `input`: the `chunk`, `quote` for the paragraphs that the quote
             stands in, or `none`; then the questions stand alone.
         examples: Seeds shown in a prompt.
@@ -86,6 +89,7 @@ class FromDocuments:
     overlap_chars: Annotated[int, Meta(ge=0)] = 200
     per_chunk: Annotated[int, Meta(ge=1, le=64)] = 3
     min_quote: Annotated[int, Meta(ge=1)] = 20
+    license: Annotated[str, Meta(min_length=1)] | None = None
     context: Literal["chunk", "quote", "none"] = "chunk"
     examples: Annotated[int, Meta(ge=1, le=64)] = 2
     again: bool = False
@@ -161,11 +165,11 @@ class FromDocuments:
             return [self._record(item, chunk, shown) for item in answer.value]
         why = answer.drop or Drop("no_question")
         refused = answer.rejected(shown, why).record
-        return [Rejected(refused.with_meta(source=_place(chunk, chunk.start, chunk.end)), why)]
+        return [Rejected(refused.with_meta(source=self._place(chunk, chunk.start, chunk.end)), why)]
 
     def _record(self, item: object, chunk: Chunk, shown: Sequence[Record]) -> Record | Rejected:
         texts = _texts(item)
-        whole = _place(chunk, chunk.start, chunk.end)
+        whole = self._place(chunk, chunk.start, chunk.end)
         if texts is None:
             raw = Record.from_parents(shown, instruction="", output=json.dumps(item))
             return Rejected(
@@ -184,8 +188,13 @@ class FromDocuments:
         if found is None:
             return Rejected(record, Drop("ungrounded", quote=quote[:_SHOWN], **whole))
         start, end = chunk.start + found[0], chunk.start + found[1]
-        exact = {**_place(chunk, start, end), "quote": chunk.document.text[start:end]}
+        exact = {**self._place(chunk, start, end), "quote": chunk.document.text[start:end]}
         return record.replace(input=self._input(chunk, *found)).with_meta(source=exact)
+
+    def _place(self, chunk: Chunk, start: int, end: int) -> dict[str, Any]:
+        pages = chunk.document.pages_of(start, end)
+        place = {"file": chunk.document.file, "start": start, "end": end}
+        return {**place, "license": self.license, **({"pages": pages} if pages else {})}
 
     def _input(self, chunk: Chunk, start: int, end: int) -> str:
         if self.context == "quote":
@@ -214,12 +223,6 @@ def _cut_all(path: str, sha256: str, size: int, overlap: int, least: int) -> tup
         few = f"{shown_path(path)}: no document in it has {least} characters; see min_quote."
         raise InputError(few)
     return tuple(found)
-
-
-def _place(chunk: Chunk, start: int, end: int) -> dict[str, Any]:
-    pages = chunk.document.pages_of(start, end)
-    more = {"pages": pages} if pages else {}
-    return {"file": chunk.document.file, "start": start, "end": end, **more}
 
 
 def _line(record: Record) -> str:

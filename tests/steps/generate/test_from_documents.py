@@ -7,11 +7,14 @@ import datakit
 from datakit.config import parse_pipeline
 from datakit.errors import DatakitWarning, InputError, PipelineError
 from datakit.llm.request import Sample
+from datakit.llm.teacher import Teacher
 from datakit.outcome import Rejected
-from datakit.step import StepError
+from datakit.running.pipeline import Pipeline
+from datakit.step import FileRef, StepError
 from datakit.steps.generate.from_documents import FromDocuments
+from datakit.steps.source.jsonl import JsonLines
 from tests.documents.test_reading import lay, pdf
-from tests.loopback import serve
+from tests.loopback import Plan, serve
 from tests.steps.generate.asked import make
 
 RIVER = "The river \u201cAa\u201d rises in the hills \u2014 near Muri. It runs\nnorth for {42} km."
@@ -63,7 +66,7 @@ def test_the_span_is_that_of_the_file(tmp_path, folder, context, given):
     assert record.input == given
     assert len(record.parents) == 2
     source = record.meta["source"]
-    assert list(source) == ["file", "start", "end", "quote"]
+    assert list(source) == ["file", "start", "end", "license", "quote"]
     assert source["file"] == "a.md"
     raw = (tmp_path / "docs/a.md").read_bytes().decode()
     assert raw[source["start"] : source["end"]] == source["quote"]
@@ -232,6 +235,26 @@ def test_a_run_with_the_real_sdk_goes_through_the_documents_once(tmp_path, monke
     assert {record.meta["source"]["file"] for record in records} == {"a.md", "b.html"}
     assert [drop["reason"] for _, drop in version.iter_dropped()] == ["ungrounded"] * sent
     assert version.verify() == []
+
+
+@pytest.mark.parametrize(
+    ("documents", "joint"), [("CC-BY-SA-4.0", "CC-BY-SA-4.0 AND CC0-1.0"), (None, "NOASSERTION")]
+)
+def test_records_have_the_documents_licence_too(tmp_path, folder, documents, joint):
+    row = {"instruction": "Name it.", "output": "It is.", "meta": {"license": "CC0-1.0"}}
+    (tmp_path / "seeds.jsonl").write_text(json.dumps(row) + "\n")
+    with serve(Plan(reply=lambda _: pairs(pair()))) as server:
+        asked = Pipeline(
+            "licensed",
+            (FromDocuments(folder, examples=1, license=documents),),
+            seeds=JsonLines(FileRef(str(tmp_path / "seeds.jsonl"))),
+            max_candidates=2,
+            teacher=Teacher(provider="openai", model="m", base_url=server.url),
+        )
+        version = datakit.run(asked, store=tmp_path / "store")
+    made = [record for record in version if record.parents]
+    assert made
+    assert {record.meta["license"] for record in made} == {joint}
 
 
 def test_a_bad_file_ends_a_run_before_anything_is_sent(tmp_path, monkeypatch):
