@@ -20,11 +20,11 @@ from datakit.llm.loop import Loop
 from datakit.llm.request import ALL, Provider
 from datakit.llm.teacher import Teacher, check_budget, open_provider
 from datakit.record import Record
-from datakit.running.growth import Progress
 from datakit.running.history import History, history_of, history_of_log
 from datakit.running.knobs import unheeded
 from datakit.running.pipeline import Pipeline
 from datakit.running.plan import Plan, make_plan, requests_of
+from datakit.running.progress import Progress
 from datakit.store import Store, Version
 
 __all__ = ["Prepared", "Run", "execute", "load", "plan", "prepare", "run"]

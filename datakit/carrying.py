@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,9 +21,10 @@ from datakit.record import Record
 from datakit.report import card, render
 from datakit.running.asking import Asking
 from datakit.running.flow import Flow
-from datakit.running.growth import Growth, Progress, grow
+from datakit.running.growth import Growth, grow
 from datakit.running.local import Engine, LocalEngine
 from datakit.running.pipeline import Pipeline
+from datakit.running.progress import Progress
 from datakit.store import Store, Version
 from datakit.store.manifest import manifest
 
@@ -138,6 +140,7 @@ def _write(
     tell: Callable[[Progress], None] | None,
 ) -> Run:
     pipeline, store = prepared.pipeline, prepared.store
+    tell = tell or (lambda _: None)
     with ExitStack() as stack:
         engine: Engine = stack.enter_context(closing(LocalEngine()))
         loop = stack.enter_context(Loop())
@@ -146,7 +149,8 @@ def _write(
             log = stack.enter_context(_log(store.root / pipeline.name, fresh))
             clients = opened(log)
             stack.callback(_close, clients, loop)
-            engine = asking(engine, pipeline.steps, clients, loop, pipeline.random_seed)
+            told = partial(_tell_of_step, tell, clients)
+            engine = asking(engine, pipeline.steps, clients, loop, pipeline.random_seed, told)
         flow = Flow(
             pipeline.steps,
             engine,
@@ -155,7 +159,6 @@ def _write(
             remember=bool(pipeline.makers),
         )
         if pipeline.makers:
-            tell = tell or (lambda _: None)
             growth = loop.work(partial(grow, pipeline, flow, prepared.seeds, clients, loop, tell))
             started = len(prepared.seeds)
         else:
@@ -176,6 +179,13 @@ def _write(
         done = Run(draft.publish(), new=True, growth=growth, stopped=stopped)
         (store.root / pipeline.name / _FRESH).unlink(missing_ok=True)
         return done
+
+
+def _tell_of_step(
+    tell: Callable[[Progress], None], clients: Mapping[int, Client], step: str, done: int
+) -> None:
+    spent = sum((each.totals.cost for each in clients.values()), Decimal(0))
+    tell(Progress(0, done, 0, 0, None, 0, spent, step))
 
 
 def _is_there(store: Store, written: Version) -> bool:

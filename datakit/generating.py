@@ -15,8 +15,8 @@ from datakit.direct import open_input
 from datakit.errors import InputError
 from datakit.llm.teacher import Teacher
 from datakit.record import Record
-from datakit.running.growth import Progress
 from datakit.running.pipeline import Pipeline
+from datakit.running.progress import Progress
 from datakit.step import FilePath, verb_of
 from datakit.steps.source.jsonl import JsonLines
 from datakit.store import Version

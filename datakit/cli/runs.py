@@ -13,9 +13,9 @@ from datakit.api import Run
 from datakit.cli import flags
 from datakit.cli.console import Console, command, one_line
 from datakit.config import load_pipeline
-from datakit.running.growth import Progress
 from datakit.running.pipeline import Pipeline
 from datakit.running.plan import Plan
+from datakit.running.progress import Progress
 from datakit.store.manifest import packages as installed
 
 __all__ = ["plan", "run"]
@@ -124,6 +124,10 @@ class _Meter:
         self._kept = 0
 
     def tell(self, progress: Progress) -> None:
+        if progress.step:
+            records = counted(progress.done, "record")
+            self._console.repaint(f"{progress.step}   {records}   {money(progress.spent)}")
+            return
         share = min(1.0, progress.kept / progress.target) if progress.target else 0.0
         filled = round(share * _BAR)
         goal = f"/{progress.target:,}" if progress.target else ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from datakit.errors import BudgetError
@@ -32,6 +32,7 @@ class Asking:
         clients: The client of each step that asks, by its place.
         runner: Runs the requests.
         random_seed: Every chance comes from it.
+        tell: Called with a step's name and how many records it was told about in this pass.
     """
 
     def __init__(
@@ -41,11 +42,13 @@ class Asking:
         clients: Mapping[int, Client],
         runner: Runner,
         random_seed: int,
+        tell: Callable[[str, int], None] | None = None,
     ) -> None:
         self.stopped: BudgetError | None = None
         self._engine = engine
         self._runner = runner
         self._seed = random_seed
+        self._tell = tell or (lambda _, __: None)
         self._resources = Resources()
         self._ids = Ids()
         names = [step.step_name for step in steps]
@@ -60,12 +63,15 @@ class Asking:
         if not asks(step):
             yield from self._engine.map(step, records)
             return
-        _, client = self._own[id(step)]
+        label, client = self._own[id(step)]
+        name = label.partition("#")[0]
         proven = client.totals.answers > 0
         calls = Calls(self._runner, broken=StepFailedError, proven=proven)
         asked = ((record, self.ask(step, record)) for record in records)
         try:
-            yield from calls.of(asked)
+            for done, told in enumerate(calls.of(asked), 1):
+                self._tell(name, done)
+                yield told
         finally:
             self.stopped = self.stopped or calls.stopped
             client.sync()

@@ -26,36 +26,14 @@ from datakit.running.coverage import Coverage, Point
 from datakit.running.flow import Flow
 from datakit.running.making import finished, make_records
 from datakit.running.pipeline import Pipeline
+from datakit.running.progress import Progress
 from datakit.step import Resources
 
-__all__ = ["Growth", "Progress", "grow"]
+__all__ = ["Growth", "grow"]
 
 # There is nothing left to learn after so many rounds in a row that made nothing at all, or of whose
 # candidates, at least so many, too few were kept.
 _DRY_ROUNDS, _DRY_MADE = 3, 200
-
-
-@dataclass(frozen=True)
-class Progress:
-    """Where a run stands.
-
-    Args:
-        round: Number of the round, from 1.
-        done: Requests of this round that were answered.
-        requests: Requests of this round.
-        kept: Records kept so far, seeds not counted.
-        target: Records to keep, or None.
-        made: Records made so far.
-        spent: US dollars, answers from the log included.
-    """
-
-    round: int
-    done: int
-    requests: int
-    kept: int
-    target: int | None
-    made: int
-    spent: Decimal
 
 
 @dataclass

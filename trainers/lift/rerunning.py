@@ -11,7 +11,7 @@ from datakit.ablation import Variant as Rebuilt
 from datakit.errors import BudgetError, InputError
 from datakit.llm.budget import Budget, dollars
 from datakit.record import Record
-from datakit.running.growth import Progress
+from datakit.running.progress import Progress
 from datakit.store import Version
 from trainers.lift.terms import Terms
 from trainers.lift.variants import gone_of
@@ -74,6 +74,9 @@ class Reruns:
         return version, ""
 
     def _tell(self, it: Progress) -> None:
+        if it.step:
+            self.terms.ear.progress(f"rerun: {it.step}, {it.done:,} records", False)
+            return
         text = f"rerun: round {it.round}, request {it.done:,} of {it.requests:,}, {it.kept:,} kept"
         self.terms.ear.progress(text, it.done == it.requests)
 
