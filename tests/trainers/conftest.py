@@ -1,5 +1,6 @@
 """A tiny random Llama with a tokenizer of its own: real classes, no download, milliseconds."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -34,15 +35,28 @@ def pytest_collection_modifyitems(items):
                 item.add_marker(pytest.mark.filterwarnings(each))
 
 
+@pytest.fixture(scope="module", autouse=True)
+def one_thread_at_first():
+    """Does so for what a module sets up before its tests."""
+    torch = sys.modules.get("torch")
+    before = torch.get_num_threads() if torch else None
+    if torch:
+        torch.set_num_threads(1)
+    yield
+    if torch:
+        torch.set_num_threads(before)
+
+
 @pytest.fixture(autouse=True)
-def one_thread(request):
+def one_thread(request, one_thread_at_first):
     """Keeps tiny models to one thread: where the cores are busy, two wait for each other."""
     torch = sys.modules.get("torch")
-    if torch is None or any(request.node.get_closest_marker(each) for each in ("model", "slow")):
+    if torch is None:
         yield
         return
+    real = any(request.node.get_closest_marker(each) for each in ("model", "slow"))
     before = torch.get_num_threads()
-    torch.set_num_threads(1)
+    torch.set_num_threads(os.cpu_count() if real else 1)
     yield
     torch.set_num_threads(before)
 
