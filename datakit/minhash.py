@@ -18,17 +18,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from datakit.errors import MissingExtraError
 from datakit.pairs import Fields, Ints, Mask, Pairs
-from datakit.text import Hashes, Shingle, combine, hash64, shingles
+from datakit.shingling import Shingled, joined, shingled
+from datakit.sketching import Backend, Sketcher, sketcher
+from datakit.text import Hashes, Shingle, combine, hash64
 
-__all__ = ["bands_for", "minhash_pairs", "signatures"]
+__all__ = ["bands_for", "minhash_pairs"]
 
 # Chance that a pair just at the threshold becomes a candidate; verifying costs less than missing.
 RECALL = 0.95
 _CANDIDATES = 2_000_000
 _VERIFIED = 20_000
-_CHUNK = 10_000
 
 
 def bands_for(threshold: float, num_perm: int, recall: float = RECALL) -> tuple[int, int]:
@@ -46,32 +46,6 @@ def bands_for(threshold: float, num_perm: int, recall: float = RECALL) -> tuple[
     return num_perm, 1
 
 
-def signatures(sets: Sequence[Hashes], num_perm: int) -> npt.NDArray[Any]:
-    """Returns the MinHash signature of each set of 64-bit hashes, as rows.
-
-    Raises:
-        MissingExtraError: If datasketch is not installed.
-    """
-    try:
-        from datasketch import MinHash
-    except ImportError:
-        raise MissingExtraError.of("datasketch", "minhash", "dedup.minhash") from None
-    sketch = MinHash(num_perm=num_perm, hashfunc=_as_it_is)
-    rows = np.empty((len(sets), num_perm), dtype=sketch.hashvalues.dtype)
-    for at, hashes in enumerate(sets):
-        sketch.clear()
-        short = (hashes & np.uint64(0xFFFFFFFF)).astype(np.uint32)
-        for start in range(0, len(short), _CHUNK):
-            # A whole array as one value: datasketch would hash its members one by one.
-            sketch.update_batch([short[start : start + _CHUNK]])
-        rows[at] = sketch.hashvalues
-    return rows
-
-
-def _as_it_is(value: object) -> object:
-    return value
-
-
 def minhash_pairs(
     fields: Fields,
     threshold: float,
@@ -80,6 +54,7 @@ def minhash_pairs(
     num_perm: int = 128,
     kind: Shingle = "word",
     size: int = 5,
+    backend: Backend = "rensa",
 ) -> Iterator[Pairs]:
     """Yields the pairs whose true Jaccard similarity is at least `threshold` in every field.
 
@@ -92,12 +67,17 @@ def minhash_pairs(
         num_perm: Values of a signature.
         kind: What a shingle is made of.
         size: Length of a shingle.
+        backend: What makes the signatures: `rensa`, or `datasketch`, the reference.
     """
     count = len(fields[0])
     kept = np.ones(count, dtype=bool) if kept is None else kept
-    columns = [[shingles(text, size, kind) for text in texts] for texts in fields]
-    tables = _tables(fields, columns, bands_for(threshold, num_perm), num_perm)
-    sets = [_Sets(column) for column in columns]
+    columns = [shingled(texts, size, kind) for texts in fields]
+    sketch = sketcher(backend, *bands_for(threshold, num_perm))
+    tables = list(_tables(fields, columns, sketch))
+    if not tables:
+        return
+    some = np.unique(np.concatenate([each.order for each in tables])).astype(np.int64)
+    sets = [_Sets(column.of(some), some, count) for column in columns]
     for start, end in _blocks(tables, count):
         later, earlier = _candidates(tables, start, end, kept)
         yield _verified(sets, later, earlier, threshold)
@@ -114,13 +94,14 @@ class _Table:
     texts: npt.NDArray[np.uint64] | None = None
 
     @classmethod
-    def of(cls, keys: Hashes, texts: npt.NDArray[np.uint64] | None = None) -> _Table:
+    def of(cls, rows: Ints, keys: Hashes, texts: npt.NDArray[np.uint64] | None = None) -> _Table:
+        """Sorts records (`rows`, rising) into buckets by their keys."""
         order = np.argsort(keys, kind="stable")
         new = np.diff(keys[order], prepend=~keys[order[:1]]) != 0
         low = np.maximum.accumulate(np.where(new, np.arange(len(keys)), 0))
         inner = np.flatnonzero(~new)
         inner = inner[np.argsort(order[inner], kind="stable")]
-        return cls(order.astype(np.int32), order[inner], low[inner], inner, texts)
+        return cls(rows[order].astype(np.int32), rows[order[inner]], low[inner], inner, texts)
 
     def pairs(self, start: int, end: int, kept: Mask) -> tuple[Ints, Ints]:
         some = slice(*np.searchsorted(self.later, [start, end]))
@@ -135,32 +116,29 @@ class _Table:
         return later[alive], earlier[alive]
 
 
-def _tables(
-    fields: Fields, columns: Sequence[Sequence[Hashes]], shape: tuple[int, int], num_perm: int
-) -> list[_Table]:
+def _tables(fields: Fields, columns: Sequence[Shingled], sketch: Sketcher) -> Iterator[_Table]:
+    """Yields the bands of all records that share one at all with another."""
     texts = np.array([[hash64(text) for text in column] for column in fields], dtype=np.uint64)
-    differ = [at for at, each in enumerate(texts) if len(np.unique(each)) > 1]
-    signed = [signatures(_tagged(columns[at], at), num_perm) for at in differ or [0]]
-    if len(signed) == 1:
-        return [_Table.of(keys) for keys in _bands(signed[0], shape)]
-    tables = []
-    for at, signature in zip(differ, signed, strict=True):
+    differ = [at for at, each in enumerate(texts) if len(np.unique(each)) > 1] or [0]
+    everything = np.arange(texts.shape[1])
+    if len(differ) == 1:
+        for rows, keys in sketch.buckets(columns[differ[0]], everything):
+            yield _Table.of(rows, keys)
+        return
+    for at in differ:
         others = combine([*np.delete(texts, at, axis=0), np.full_like(texts[0], at)])
-        tables += [_Table.of(combine([keys, others])) for keys in _bands(signature, shape)]
-    together = np.minimum.reduce(signed)
-    return tables + [_Table.of(keys, texts) for keys in _bands(together, shape)]
+        for rows, keys in sketch.buckets(columns[at], _in_company(others)):
+            yield _Table.of(rows, combine([keys, others[rows]]))
+    # Shingles of one field are none of another's.
+    together = joined([columns[at].tagged(at) for at in differ])
+    for rows, keys in sketch.buckets(together, everything):
+        yield _Table.of(rows, keys, texts)
 
 
-def _tagged(column: Sequence[Hashes], at: int) -> Sequence[Hashes]:
-    """Makes the shingles of the fields differ, so that their sets can be joined."""
-    return [combine([h, np.full(len(h), at, np.uint64)]) for h in column] if at else column
-
-
-def _bands(signature: npt.NDArray[Any], shape: tuple[int, int]) -> Iterator[Hashes]:
-    bands, rows = shape
-    for band in range(bands):
-        part = signature[:, band * rows : (band + 1) * rows].astype(np.uint64)
-        yield combine([*part.T, np.full(len(part), band, dtype=np.uint64)])
+def _in_company(keys: Hashes) -> Ints:
+    """Returns the places of keys that are there more than once."""
+    _, which, times = np.unique(keys, return_inverse=True, return_counts=True)
+    return np.flatnonzero(times[which] > 1)
 
 
 def _blocks(tables: Sequence[_Table], count: int) -> Iterator[tuple[int, int]]:
@@ -195,18 +173,26 @@ def _verified(sets: Sequence[_Sets], later: Ints, earlier: Ints, threshold: floa
 
 
 class _Sets:
-    """Sets of hashes as the rows of a sparse 0-1 matrix."""
+    """Sets of hashes as the rows of a sparse 0-1 matrix.
 
-    def __init__(self, sets: Sequence[Hashes]) -> None:
+    Args:
+        some: The shingles of some records.
+        rows: Which they are.
+        count: How many records there are.
+    """
+
+    def __init__(self, some: Shingled, rows: Ints, count: int) -> None:
         from scipy.sparse import csr_matrix
 
-        self.sizes = np.array([len(each) for each in sets], dtype=np.int64)
-        known, ids = np.unique(np.concatenate(sets), return_inverse=True)
-        ends = np.concatenate([[0], np.cumsum(self.sizes)])
+        ids, offsets, known = some.sets()
+        self.sizes = np.diff(offsets)
+        self.place = np.zeros(count, dtype=np.int64)
+        self.place[rows] = np.arange(len(rows))
         ones = np.ones(len(ids), dtype=np.int32)
-        self.matrix: Any = csr_matrix((ones, ids, ends), shape=(len(sets), len(known)))
+        self.matrix: Any = csr_matrix((ones, ids, offsets), shape=(len(rows), known))
 
     def jaccard(self, a: Ints, b: Ints) -> npt.NDArray[np.float64]:
+        a, b = self.place[a], self.place[b]
         shared = np.asarray(self.matrix[a].multiply(self.matrix[b]).sum(axis=1)).ravel()
         ratio: npt.NDArray[np.float64] = shared / (self.sizes[a] + self.sizes[b] - shared)
         return ratio

@@ -1,3 +1,4 @@
+import itertools
 import random
 import sys
 
@@ -7,10 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from datakit.errors import MissingExtraError
-from datakit.minhash import bands_for, minhash_pairs, signatures
+from datakit.minhash import bands_for, minhash_pairs
 from datakit.pairs import walk
+from datakit.shingling import shingled
+from datakit.sketching import Datasketch
 from datakit.text import shingles
 
+pytest.importorskip("rensa")
 datasketch = pytest.importorskip("datasketch")
 
 
@@ -54,7 +58,8 @@ def test_every_pair_is_true_and_few_are_missed():
     assert len(expected) - len(pairs) <= allowed
 
 
-def test_recall_is_that_of_datasketch_itself():
+@pytest.mark.parametrize("backend", ["rensa", "datasketch"])
+def test_recall_is_that_of_datasketch_itself(backend):
     texts = corpus(1)
     shape = bands_for(0.7, 128)
     index = datasketch.MinHashLSH(num_perm=128, params=shape)
@@ -66,15 +71,17 @@ def test_recall_is_that_of_datasketch_itself():
         index.insert(at, sketch)
     expected = true_pairs(texts, 0.7)
     theirs = len(candidates & expected.keys())
-    ours = len(found(minhash_pairs([texts], 0.7, size=3)))
+    ours = len(found(minhash_pairs([texts], 0.7, size=3, backend=backend)))
     miss = np.array([(1 - s ** shape[1]) ** shape[0] for s in expected.values()])
     assert abs(ours - theirs) <= 3 * np.sqrt(2 * (miss * (1 - miss)).sum()) + 1
 
 
 def test_a_signature_is_that_of_its_hashes_one_by_one():
-    sets = [shingles(text, 3) for text in corpus(2, families=3)]
-    rows = signatures(sets, 64)
-    for hashes, row in zip(sets, rows, strict=True):
+    sets = shingled(corpus(2, families=3), 3)
+    rows = Datasketch(16, 4).signatures(sets)
+    ends = itertools.pairwise(sets.offsets)
+    for (start, end), row in zip(ends, rows, strict=True):
+        hashes = sets.hashes[start:end]
         sketch = datasketch.MinHash(num_perm=64, hashfunc=lambda value: value)
         sketch.update_batch([h & 0xFFFFFFFF for h in hashes.tolist()])
         assert np.array_equal(sketch.hashvalues, row)
@@ -140,7 +147,8 @@ def test_small_blocks_change_no_result(monkeypatch):
     assert found(blocks) == whole
 
 
-def test_a_missing_package_names_its_extra(monkeypatch):
-    monkeypatch.setitem(sys.modules, "datasketch", None)
+@pytest.mark.parametrize("backend", ["rensa", "datasketch"])
+def test_a_missing_package_names_its_extra(monkeypatch, backend):
+    monkeypatch.setitem(sys.modules, backend, None)
     with pytest.raises(MissingExtraError, match=r"datakit\[minhash\]"):
-        list(minhash_pairs([["a", "b"]], 0.7))
+        list(minhash_pairs([["a", "b"]], 0.7, backend=backend))
