@@ -25,7 +25,7 @@ from datakit.running.knobs import unheeded
 from datakit.running.pipeline import Pipeline
 from datakit.running.plan import Plan, make_plan, requests_of
 from datakit.running.progress import Progress
-from datakit.store import Store, Version
+from datakit.store import Store, Version, located
 
 __all__ = ["Prepared", "Run", "execute", "load", "plan", "prepare", "run"]
 
@@ -94,6 +94,7 @@ def prepare(
         InputError: With everything that is wrong, at once.
     """
     asked = _adjusted(pipeline, name, budget, limit)
+    asked = replace(asked, steps=located(asked.steps, Store(store)))
     problems: list[str] = []
     seeds: list[Record] = []
     providers: dict[int, Provider] = {}

@@ -20,7 +20,7 @@ from datakit.record import Record
 from datakit.running.flow import Flow
 from datakit.running.local import LocalEngine
 from datakit.step import FileRef, asks
-from datakit.store import Store
+from datakit.store import Store, located
 from datakit.store.store import is_reference
 
 __all__ = ["Result", "apply", "contamination", "dedup", "filter", "open_input", "sweep"]
@@ -65,6 +65,7 @@ def apply(
         raise InputError("no step is given.")
     built = [parse_step(step) if isinstance(step, str) else step for step in steps]
     with tempfile.TemporaryDirectory(prefix="datakit-") as work:
+        built = list(located(built, Store(store)))
         flow = sweep(open_input(records, store=store, fields=fields), built, Path(work))
         dropped = []
         for row in _rows(flow.dropped.path):

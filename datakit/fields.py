@@ -7,13 +7,14 @@ import json
 import os
 import re
 import typing
+from pathlib import PurePath
 from typing import Any, ClassVar
 
 import msgspec
 
 from datakit.errors import did_you_mean
 
-__all__ = ["FilePath", "FileRef", "FilesPath", "convert", "path_type"]
+__all__ = ["DataRef", "FilePath", "FileRef", "FilesPath", "convert", "path_type"]
 
 
 class FilePath(str):
@@ -55,6 +56,22 @@ class FileRef(str):
         if self.startswith(self.STARTS) or self.endswith(self.ENDINGS):
             return True
         return bool(self) and os.path.exists(os.path.join(folder, self))
+
+
+class DataRef(FileRef):
+    """A field's type for a file of records: its path, or the reference of a version (`sql@v3`).
+
+    Before a step runs, a reference becomes the path of the version's records.
+    """
+
+    @property
+    def shown(self) -> str:
+        """What it is called: the reference of a version, or the file's name."""
+        path = PurePath(self)
+        version = path.parent.name
+        if path.name == "data.jsonl" and re.fullmatch(r"v[1-9]\d*", version):
+            return f"{path.parent.parent.name}@{version}"
+        return path.name
 
 
 def path_type(hint: object) -> type[FilePath] | type[FileRef] | None:
@@ -117,6 +134,7 @@ _KINDS = {
     "array": "a list [...]",
     "object": "a mapping {key: value}",
     "null": "null",
+    "DataRef": "a path or a version",
     "FilePath": "a path",
     "FileRef": "a path",
     "FilesPath": "a path",

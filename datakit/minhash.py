@@ -50,6 +50,7 @@ def minhash_pairs(
     fields: Fields,
     threshold: float,
     kept: Mask | None = None,
+    start: int = 0,
     *,
     num_perm: int = 128,
     kind: Shingle = "word",
@@ -64,6 +65,7 @@ def minhash_pairs(
         fields: For each field the texts, in walking order.
         threshold: Lowest similarity, over 0.
         kept: What the walk has not dropped, or None for every pair.
+        start: The first record that is compared with those before it.
         num_perm: Values of a signature.
         kind: What a shingle is made of.
         size: Length of a shingle.
@@ -78,8 +80,8 @@ def minhash_pairs(
         return
     some = np.unique(np.concatenate([each.order for each in tables])).astype(np.int64)
     sets = [_Sets(column.of(some), some, count) for column in columns]
-    for start, end in _blocks(tables, count):
-        later, earlier = _candidates(tables, start, end, kept)
+    for first, end in _blocks(tables, start, count):
+        later, earlier = _candidates(tables, first, end, kept)
         yield _verified(sets, later, earlier, threshold)
 
 
@@ -141,13 +143,12 @@ def _in_company(keys: Hashes) -> Ints:
     return np.flatnonzero(times[which] > 1)
 
 
-def _blocks(tables: Sequence[_Table], count: int) -> Iterator[tuple[int, int]]:
+def _blocks(tables: Sequence[_Table], start: int, count: int) -> Iterator[tuple[int, int]]:
     """Cuts the records so that no block has much more than `_CANDIDATES` candidates."""
     cost = np.zeros(count, dtype=np.int64)
     for table in tables:
         cost[table.later] += table.high - table.low
     total = np.cumsum(cost)
-    start = 0
     while start < count:
         limit = (total[start - 1] if start else 0) + _CANDIDATES
         end = max(start + 1, int(np.searchsorted(total, limit, side="right")))

@@ -5,8 +5,6 @@ finder yields blocks of pairs with rising `later`; the walk drops a record only 
 that it is itself similar to. So nothing is dropped over a chain of others: of what connected
 components remove, 20 to 78 % are not similar to their survivor.
 
-    fields -> thin( finder ) -> {dropped: (kept, similarity)}
-
 Memory stays bounded by a block of pairs: both sides share the mask `kept`, and a finder does not
 look at what the walk has dropped already. A finder without a mask yields every pair.
 """
@@ -23,14 +21,25 @@ import numpy.typing as npt
 from datakit.errors import InputError
 from datakit.record import Record
 
-__all__ = ["KEEP", "Pairs", "View", "best_first", "cosine_pairs", "fields_of", "thin", "walk"]
+__all__ = [
+    "KEEP",
+    "Fields",
+    "Finder",
+    "Mask",
+    "Pairs",
+    "View",
+    "best_first",
+    "cosine_pairs",
+    "fields_of",
+    "walk",
+]
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 Pairs = tuple[Ints, Ints, Floats]
 Fields = Sequence[Sequence[str]]
-Finder = Callable[[Fields, Mask], Iterable[Pairs]]
+Finder = Callable[[Fields, Mask, int], Iterable[Pairs]]
 
 View = Literal["prompt", "joined", "full", "instruction", "output"]
 KEEP = r"^(first|longest|best:.+)$"
@@ -80,9 +89,10 @@ def best_first(records: Iterable[Record], keep: str) -> list[Record]:
     """Returns the records with those first that are kept rather than others like them.
 
     Args:
-        records: In the corpus' order, which decides between equals; seeds come first there.
+        records: In the corpus' order; seeds come first there.
         keep: `first`, `longest` (characters of instruction, input and output) or `best:SCORE`
-            (the highest value of that score; records without it come last).
+            (the highest value of that score; records without it come last). Between equals a hash
+            of the content decides, so that the order of the records makes no difference.
 
     Raises:
         InputError: If no record at all has that score.
@@ -91,23 +101,27 @@ def best_first(records: Iterable[Record], keep: str) -> list[Record]:
     if keep == "first":
         return listed
     if keep == "longest":
-        return sorted(listed, key=lambda r: -len(r.instruction) - len(r.input) - len(r.output))
+        lengths = [float(len(r.instruction + r.input + r.output)) for r in listed]
+        return _ranked(listed, lengths)
     name = keep.removeprefix("best:")
     values = [_number(record.scores.get(name)) for record in listed]
     if listed and not any(value is not None for value in values):
         raise InputError(f'keep "{keep}": no record has a score "{name}"; which step measures it?')
-    ranked = sorted(range(len(listed)), key=lambda at: _descending(values[at]))
-    return [listed[at] for at in ranked]
+    return _ranked(listed, values)
+
+
+def _ranked(records: list[Record], values: Sequence[float | None]) -> list[Record]:
+    def key(at: int) -> tuple[bool, float, str]:
+        value = values[at]
+        return value is None, -(value or 0.0), records[at].content_hash
+
+    return [records[at] for at in sorted(range(len(records)), key=key)]
 
 
 def _number(value: object) -> float | None:
     if isinstance(value, int | float) and value == value:
         return float(value)
     return None
-
-
-def _descending(value: float | None) -> tuple[bool, float]:
-    return value is None, -(value or 0.0)
 
 
 def walk(blocks: Iterable[Pairs], kept: Mask) -> dict[int, tuple[int, float]]:
@@ -135,35 +149,12 @@ def walk(blocks: Iterable[Pairs], kept: Mask) -> dict[int, tuple[int, float]]:
     return dropped
 
 
-def thin(rows: Sequence[Sequence[str]], find: Finder) -> dict[int, tuple[int, float]]:
-    """Walks over rows of texts in walking order; equal rows are compared with others only once.
-
-    Args:
-        rows: For each record its texts, as `fields_of` gives them.
-        find: A finder: (columns of texts, mask) -> blocks of pairs.
-
-    Returns:
-        For each dropped row the kept one and their similarity, 1 for equal texts.
-    """
-    if not rows:
-        return {}
-    first: dict[tuple[str, ...], int] = {}
-    same = [first.setdefault(tuple(row), at) for at, row in enumerate(rows)]
-    unique = list(first.values())
-    columns = list(zip(*first, strict=True))
-    found = walk(find(columns, mask := np.ones(len(unique), dtype=bool)), mask)
-    dropped = {unique[a]: (unique[b], score) for a, (b, score) in found.items()}
-    for at, original in enumerate(same):
-        if at != original:
-            dropped[at] = dropped.get(original, (original, 1.0))
-    return dropped
-
-
 def cosine_pairs(
     fields: Sequence[npt.NDArray[np.float32]],
     threshold: float,
     kept: Mask | None = None,
     block: int = 1024,
+    start: int = 0,
 ) -> Iterator[Pairs]:
     """Yields all pairs whose vectors have a cosine of at least `threshold` in every field.
 
@@ -174,14 +165,15 @@ def cosine_pairs(
         threshold: Lowest cosine.
         kept: What the walk has not dropped, or None for every pair.
         block: Rows and columns of a product.
+        start: The first record that is compared with those before it.
     """
     count = len(fields[0])
     kept = np.ones(count, dtype=bool) if kept is None else kept
-    for start in range(0, count, block):
-        rows = np.arange(start, min(start + block, count))
+    for first in range(start, count, block):
+        rows = np.arange(first, min(first + block, count))
         found = [
             _tile(fields, rows, columns, threshold)
-            for columns in _tiles(np.flatnonzero(kept[:start]), rows, block)
+            for columns in _tiles(np.flatnonzero(kept[:first]), rows, block)
         ]
         later, earlier, score = (np.concatenate(each) for each in zip(*found, strict=True))
         yield later, earlier, score

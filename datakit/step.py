@@ -26,10 +26,11 @@ import msgspec
 
 from datakit import registry
 from datakit.errors import InputError
-from datakit.fields import FilePath, FileRef, FilesPath, convert, path_type
+from datakit.fields import DataRef, FilePath, FileRef, FilesPath, convert, path_type
 
 __all__ = [
     "VERBS",
+    "DataRef",
     "FilePath",
     "FileRef",
     "FilesPath",

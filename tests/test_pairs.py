@@ -6,19 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from datakit.errors import InputError
-from datakit.pairs import best_first, cosine_pairs, fields_of, thin, walk
+from datakit.pairs import best_first, cosine_pairs, fields_of, walk
 from datakit.record import Record
 
 
 def edges(rows):
     later, earlier, score = zip(*rows, strict=True) if rows else ((), (), ())
     return np.array(later, int), np.array(earlier, int), np.array(score, float)
-
-
-def all_pairs(rows, same):
-    """A finder that yields every pair of `same`, in one block."""
-    found = [(a, b, same(rows[a], rows[b])) for a in range(len(rows)) for b in range(a)]
-    return edges([row for row in found if row[2] > 0])
 
 
 @st.composite
@@ -47,19 +41,6 @@ def test_walk_makes_stars_and_no_chains(graph, block):
 
 def test_walk_of_a_chain_keeps_both_ends():
     assert walk([edges([(1, 0, 0.8), (2, 1, 0.8)])], np.ones(3, bool)) == {1: (0, 0.8)}
-
-
-def test_thin_compares_equal_rows_once():
-    seen = []
-
-    def find(columns, kept):
-        seen.append(columns)
-        return [all_pairs(columns[0], lambda a, b: 0.9 if a[0] == b[0] else 0)]
-
-    rows = [("a1",), ("b1",), ("a1",), ("a2",), ("b1",), ("a2",)]
-    assert thin(rows, find) == {2: (0, 1.0), 3: (0, 0.9), 4: (1, 1.0), 5: (0, 0.9)}
-    assert seen == [[("a1", "b1", "a2")]]
-    assert thin([], find) == {}
 
 
 @given(st.integers(1, 40), st.integers(1, 9), st.integers(0, 5), st.integers(1, 2))
@@ -126,7 +107,10 @@ def test_best_first():
     ]
     assert [r.id for r in best_first(iter(records), "first")] == list("01234")
     assert [r.id for r in best_first(records, "longest")] == list("43210")
-    assert [r.id for r in best_first(records, "best:q")] == list("24013")
+    found = [r.id for r in best_first(records, "best:q")]
+    # A hash of the content decides between equals, whatever their order.
+    assert [set(found[:2]), found[2], set(found[3:])] == [set("24"), "0", set("13")]
+    assert [r.id for r in best_first(records[::-1], "best:q")] == found
     assert best_first([], "best:q") == []
     with pytest.raises(InputError, match='no record has a score "other"'):
         best_first(records, "best:other")

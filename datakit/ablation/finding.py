@@ -13,7 +13,7 @@ from datakit.config import load_pipeline
 from datakit.errors import InputError
 from datakit.record import Record
 from datakit.running.pipeline import Pipeline
-from datakit.store import Store, Version
+from datakit.store import Store, Version, located
 from datakit.store.store import is_reference
 
 __all__ = ["Found", "find"]
@@ -63,6 +63,7 @@ def find(
     """
     asked = pipeline if isinstance(pipeline, Pipeline) else load_pipeline(pipeline)
     place = Store(store)
+    asked = replace(asked, steps=located(asked.steps, place))
     if version is None:
         versions = place.versions(asked.name)[::-1]
     else:

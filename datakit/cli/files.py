@@ -27,6 +27,7 @@ from datakit.overlap import Match
 from datakit.record import Record
 from datakit.running.flow import Flow
 from datakit.step import FileRef, StepError
+from datakit.store import Store, located
 
 __all__ = ["contamination", "dedup", "fields_option", "filter"]
 
@@ -63,6 +64,10 @@ def _in_out(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dropped", metavar="FILE", help="where dropped records go, with reasons")
 
 
+def _list_option(text: str) -> tuple[str, ...]:
+    return tuple(each for each in text.split(",") if each)
+
+
 def _dedup_args(parser: argparse.ArgumentParser) -> None:
     _in_out(parser)
     methods = [name.partition(".")[2] for name in registry.names() if name.startswith("dedup.")]
@@ -72,23 +77,35 @@ def _dedup_args(parser: argparse.ArgumentParser) -> None:
         "--view", help="what is compared: prompt, full, instruction, output, joined"
     )
     parser.add_argument("--keep", help="which one stays: first, longest, best:SCORE")
+    parser.add_argument(
+        "--against",
+        type=_list_option,
+        metavar="DATA,...",
+        help="keep only what is new beside these files or versions",
+    )
+    parser.add_argument(
+        "--max-kept", type=int, metavar="N", help="stop when N records are kept, the best first"
+    )
 
 
 @command(_dedup_args)
 def dedup(args: argparse.Namespace, console: Console) -> int:
     """Drop duplicates from any file; every dropped record names the one that was kept."""
-    options = {k: getattr(args, k) for k in ("threshold", "view", "keep")}
+    names = ("threshold", "view", "keep", "against", "max_kept")
+    options = {name: getattr(args, name) for name in names}
     given = {key: value for key, value in options.items() if value is not None}
     cls = registry.find(f"dedup.{args.method}")
     unknown = sorted(set(given) - set(cls.__dataclass_fields__))  # type: ignore[attr-defined]
     if unknown:
-        raise InputError(f"--{unknown[0]} does not go with --method {args.method}.")
+        flag = unknown[0].replace("_", "-")
+        raise InputError(f"--{flag} does not go with --method {args.method}.")
     started = time.perf_counter()
     try:
         step = cls(**given)
     except StepError as error:
         raise InputError(
-            f"--{key}: {text}" if key in given else text for key, text in error.fields.items()
+            f"--{key.replace('_', '-')}: {text}" if key in given else text
+            for key, text in error.fields.items()
         ) from None
     with _swept(args, [step]) as flow:
         clusters = len({row["dropped"]["of"] for row in _dropped(flow)})
@@ -145,6 +162,7 @@ def _swept(args: argparse.Namespace, steps: Sequence[Any]) -> Iterator[Flow]:
         raise InputError(f"--dropped {args.dropped}: is where -o writes to; name another file.")
     if "-" in targets and args.json:
         raise InputError("--json: standard output takes the records or the document, not both.")
+    steps = located(steps, Store(args.store))
     with _work(targets) as work:
         flow = sweep(open_input(args.input, store=args.store, fields=args.fields), steps, work)
         _write(flow.kept.path, args.output)

@@ -1,7 +1,8 @@
 """Versions on disk: immutable, hashed, written whole or not at all."""
 
+from datakit.store.located import located
 from datakit.store.store import Store
 from datakit.store.version import Version
 from datakit.store.write import Draft
 
-__all__ = ["Draft", "Store", "Version"]
+__all__ = ["Draft", "Store", "Version", "located"]

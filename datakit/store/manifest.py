@@ -19,7 +19,7 @@ from datakit.record import Record
 from datakit.running.flow import Flow
 from datakit.running.growth import Growth
 from datakit.running.pipeline import Pipeline
-from datakit.step import FilePath, FileRef, verb_of
+from datakit.step import DataRef, FilePath, FileRef, verb_of
 
 __all__ = ["manifest"]
 
@@ -98,6 +98,8 @@ def _step(step: Any) -> dict[str, Any]:  # noqa: ANN401
 
 
 def _told(value: object) -> object:
+    if isinstance(value, DataRef) and value.is_path:
+        return value.shown
     if isinstance(value, FilePath | FileRef):
         return PurePath(value).name if value.is_path else str(value)
     if isinstance(value, list | tuple | set | frozenset):

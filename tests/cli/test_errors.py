@@ -815,7 +815,7 @@ def test_accepted(case, folder, cli):
 
 
 WITHOUT = [
-    ("datasketch", "minhash", "dedup data.jsonl -o o.jsonl", {}),
+    ("rensa", "minhash", "dedup data.jsonl -o o.jsonl", {}),
     ("sentence_transformers", "embedding", "dedup data.jsonl -o o.jsonl --method embedding", {}),
     ("fasttext", "language", "filter data.jsonl -o o.jsonl --step filter.language", {}),
     ("pyarrow", "files", "dedup d.parquet -o o.jsonl", {"d.parquet": "x"}),
@@ -850,13 +850,13 @@ def test_missing_extra_of_a_fresh_interpreter(folder, shell):
         "import sys\n"
         "class Gone:\n"
         "    def find_spec(self, name, path=None, target=None):\n"
-        "        if name == 'datasketch':\n"
+        "        if name == 'rensa':\n"
         "            raise ModuleNotFoundError(f'No module named {name!r}', name=name)\n"
         "sys.meta_path.insert(0, Gone())\n"
     )
     before = state(folder)
     ran = shell("dedup data.jsonl -o o.jsonl", env={"PYTHONPATH": str(folder / "hook")})
-    text = "dedup.minhash needs the package 'datasketch'. Install it: pip install datasketch; "
+    text = "dedup.minhash needs the package 'rensa'. Install it: pip install rensa; "
     check(ran, Case("", {}, "", (text,), most=1), before, folder)
 
 

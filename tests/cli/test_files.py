@@ -183,3 +183,25 @@ def test_verbose_tells_seconds_and_versions(folder, cli):
     for line in ("run p.yaml -v", "show c@v1 -v"):
         assert "seconds" in cli(line).out
     assert "seconds" not in cli("show c@v1").out
+
+
+def test_dedup_keeps_what_is_new_beside_a_version_and_a_file(folder, cli):
+    for name, asked in {
+        "old.jsonl": ["List all rivers.", "List all lakes."],
+        "more.jsonl": ["Name every hill."],
+        "new.jsonl": ["List all  rivers.", "Name every hill.", "Go."],
+    }.items():
+        rows = ({"instruction": text, "output": "an answer"} for text in asked)
+        (folder / name).write_text("".join(json.dumps(row) + "\n" for row in rows))
+    pipeline = "name: old\nsource: old.jsonl\nsteps:\n  - filter.length: {}\n"
+    (folder / "p.yaml").write_text(pipeline)
+    assert cli("run p.yaml").code == 0
+    command = "dedup new.jsonl -o o.jsonl --dropped d.jsonl --method exact --against"
+    assert cli(f"{command} old@latest,more.jsonl").code == 0
+    dropped = [json.loads(row)["dropped"] for row in (folder / "d.jsonl").open()]
+    assert [each["of"].partition("/")[0] for each in dropped] == ["old@v1", "more.jsonl"]
+    assert [each["detail"]["rival"] for each in dropped] == ["List all rivers.", "Name every hill."]
+    assert [json.loads(row)["instruction"] for row in (folder / "o.jsonl").open()] == ["Go."]
+    missing = cli(f"{command} old@v7")
+    assert missing.code == 2
+    assert 'dedup.exact.against: there is no "old@v7"; old has v1.' in missing.err

@@ -10,7 +10,7 @@ from msgspec import Meta
 from datakit.benchmark import open_overlap
 from datakit.outcome import Drop
 from datakit.record import Record
-from datakit.step import FileRef, Resources, step
+from datakit.step import DataRef, Resources, step
 
 
 @step("contamination.by_length")
@@ -28,7 +28,7 @@ class ByLength:
             by chance; `datakit contamination` shows them without dropping anything.
     """
 
-    against: Annotated[tuple[FileRef, ...], Meta(min_length=1)]
+    against: Annotated[tuple[DataRef, ...], Meta(min_length=1)]
     sides: Annotated[tuple[Literal["question", "choices", "answer"], ...], Meta(min_length=1)] = (
         "question",
     )

@@ -9,9 +9,10 @@ from msgspec import Meta
 
 from datakit.embed import DEFAULT_MODEL, open_embedder
 from datakit.outcome import Drop
-from datakit.pairs import KEEP, Fields, Mask, Pairs, View, best_first, cosine_pairs, fields_of, thin
+from datakit.pairs import KEEP, Fields, Mask, Pairs, View, cosine_pairs
 from datakit.record import Record
-from datakit.step import FileRef, Resources, step
+from datakit.step import DataRef, FileRef, Resources, step
+from datakit.thinning import thinned
 
 
 @step("dedup.embedding")
@@ -27,30 +28,34 @@ class Embedding:
         view: What is compared: `prompt` (instruction and input, each), `full` (and output),
             `instruction`, `output`, or `joined` (instruction and input as one text).
         keep: Which one is kept: `first` in the corpus, `longest`, or `best:SCORE`.
+        against: Other datasets, files or versions (`other@v3`); what is similar to a record of
+            theirs is dropped.
+        max_kept: Most records that are kept; those after are dropped as `enough`.
         model: A sentence-transformers model: a hub id, or a folder.
     """
 
     threshold: Annotated[float, Meta(gt=0, le=1)] = 0.9
     view: View = "prompt"
     keep: Annotated[str, Meta(pattern=KEEP)] = "first"
+    against: tuple[DataRef, ...] = ()
+    max_kept: Annotated[int, Meta(ge=1)] | None = None
     model: FileRef = FileRef(DEFAULT_MODEL)
 
     def select(self, records: Iterable[Record], resources: Resources) -> dict[str, Drop]:
         """Drops what is similar to a record that is kept."""
         embedder = resources.open(open_embedder, self.model)
 
-        def find(fields: Fields, kept: Mask) -> Iterator[Pairs]:
-            return cosine_pairs([embedder.embed(texts) for texts in fields], self.threshold, kept)
+        def find(fields: Fields, kept: Mask, start: int) -> Iterator[Pairs]:
+            vectors = [embedder.embed(texts) for texts in fields]
+            return cosine_pairs(vectors, self.threshold, kept, start=start)
 
-        walked = best_first(records, self.keep)
-        found = thin([fields_of(record, self.view) for record in walked], find)
-        return {
-            walked[at].id: Drop(
-                "similar_meaning",
-                of=walked[kept].id,
-                score=round(score, 4),
-                view=self.view,
-                threshold=self.threshold,
-            )
-            for at, (kept, score) in found.items()
-        }
+        return thinned(
+            records,
+            find,
+            "similar_meaning",
+            view=self.view,
+            keep=self.keep,
+            against=self.against,
+            max_kept=self.max_kept,
+            threshold=self.threshold,
+        )

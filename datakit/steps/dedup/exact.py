@@ -8,10 +8,11 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from datakit.outcome import Drop
-from datakit.pairs import KEEP, View, best_first, fields_of
+from datakit.pairs import KEEP, View
 from datakit.record import Record, digest
-from datakit.step import step
+from datakit.step import DataRef, step
 from datakit.text import collapse, tokens
+from datakit.thinning import apart, thinned
 
 
 @step("dedup.exact")
@@ -24,24 +25,35 @@ class Exact:
         view: What is compared: `prompt` (instruction and input), `full` (and output),
             `instruction`, `output`, or `joined` (instruction and input as one text).
         keep: Which one is kept: `first` in the corpus, `longest`, or `best:SCORE`.
+        against: Other datasets, files or versions (`other@v3`); what equals a record of theirs is
+            dropped.
+        max_kept: Most records that are kept; those after are dropped as `enough`.
     """
 
     normalize: Literal["none", "whitespace", "words"] = "whitespace"
     view: View = "prompt"
     keep: Annotated[str, Meta(pattern=KEEP)] = "first"
+    against: tuple[DataRef, ...] = ()
+    max_kept: Annotated[int, Meta(ge=1)] | None = None
 
     def select(self, records: Iterable[Record]) -> dict[str, Drop]:
         """Drops all but the best of equal records."""
-        kept: dict[str, str] = {}
-        drops: dict[str, Drop] = {}
-        for record in best_first(records, self.keep):
-            key = digest([self._normal(text) for text in fields_of(record, self.view)], size=16)
-            first = kept.setdefault(key, record.id)
-            if first != record.id:
-                drops[record.id] = Drop(
-                    "exact_duplicate", of=first, score=1.0, view=self.view, normalize=self.normalize
-                )
-        return drops
+        return thinned(
+            records,
+            apart,
+            "exact_duplicate",
+            view=self.view,
+            keep=self.keep,
+            against=self.against,
+            max_kept=self.max_kept,
+            form=self._form,
+            normalize=self.normalize,
+        )
+
+    def _form(self, text: str) -> str:
+        normal = self._normal(text)
+        # A digest takes less memory than the text.
+        return digest(normal, size=16) if len(normal) > 32 else normal
 
     def _normal(self, text: str) -> str:
         if self.normalize == "words":

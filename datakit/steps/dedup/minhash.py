@@ -9,11 +9,12 @@ from msgspec import Meta
 
 from datakit.minhash import minhash_pairs
 from datakit.outcome import Drop
-from datakit.pairs import KEEP, Fields, Mask, Pairs, View, best_first, fields_of, thin
+from datakit.pairs import KEEP, Fields, Mask, Pairs, View
 from datakit.record import Record
 from datakit.sketching import Backend
-from datakit.step import step
+from datakit.step import DataRef, step
 from datakit.text import Shingle
+from datakit.thinning import thinned
 
 
 @step("dedup.minhash")
@@ -29,6 +30,9 @@ class MinHash:
         view: What is compared: `prompt` (instruction and input, each), `full` (and output),
             `instruction`, `output`, or `joined` (instruction and input as one text).
         keep: Which one is kept: `first` in the corpus, `longest`, or `best:SCORE`.
+        against: Other datasets, files or versions (`other@v3`); what is similar to a record of
+            theirs is dropped.
+        max_kept: Most records that are kept; those after are dropped as `enough`.
         shingle: What a shingle is made of: `word` or `char`.
         size: Words or characters of a shingle; a shorter text is one shingle.
         num_perm: Values of a signature; more find more and take longer.
@@ -39,6 +43,8 @@ class MinHash:
     threshold: Annotated[float, Meta(gt=0, le=1)] = 0.7
     view: View = "prompt"
     keep: Annotated[str, Meta(pattern=KEEP)] = "first"
+    against: tuple[DataRef, ...] = ()
+    max_kept: Annotated[int, Meta(ge=1)] | None = None
     shingle: Shingle = "word"
     size: Annotated[int, Meta(ge=1, le=100)] = 5
     num_perm: Annotated[int, Meta(ge=16, le=1024)] = 128
@@ -46,24 +52,23 @@ class MinHash:
 
     def select(self, records: Iterable[Record]) -> dict[str, Drop]:
         """Drops what is similar to a record that is kept."""
-        walked = best_first(records, self.keep)
-        found = thin([fields_of(record, self.view) for record in walked], self._find)
-        return {
-            walked[at].id: Drop(
-                "near_duplicate",
-                of=walked[kept].id,
-                score=round(score, 4),
-                view=self.view,
-                threshold=self.threshold,
-            )
-            for at, (kept, score) in found.items()
-        }
+        return thinned(
+            records,
+            self._find,
+            "near_duplicate",
+            view=self.view,
+            keep=self.keep,
+            against=self.against,
+            max_kept=self.max_kept,
+            threshold=self.threshold,
+        )
 
-    def _find(self, fields: Fields, kept: Mask) -> Iterator[Pairs]:
+    def _find(self, fields: Fields, kept: Mask, start: int) -> Iterator[Pairs]:
         return minhash_pairs(
             fields,
             self.threshold,
             kept,
+            start,
             num_perm=self.num_perm,
             kind=self.shingle,
             size=self.size,
