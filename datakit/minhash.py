@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from datakit.pairs import Fields, Ints, Mask, Pairs
-from datakit.shingling import Shingled, joined, shingled
+from datakit.shingling import Shingled, distinct, joined, shingled
 from datakit.sketching import Backend, Sketcher, sketcher
 from datakit.text import Hashes, Shingle, combine, hash64
 
@@ -78,7 +78,7 @@ def minhash_pairs(
     tables = list(_tables(fields, columns, sketch))
     if not tables:
         return
-    some = np.unique(np.concatenate([each.order for each in tables])).astype(np.int64)
+    some = distinct(np.concatenate([each.order for each in tables]).astype(np.int64))
     sets = [_Sets(column.of(some), some, count) for column in columns]
     for first, end in _blocks(tables, start, count):
         later, earlier = _candidates(tables, first, end, kept)
@@ -120,13 +120,13 @@ class _Table:
 
 def _tables(fields: Fields, columns: Sequence[Shingled], sketch: Sketcher) -> Iterator[_Table]:
     """Yields the bands of all records that share one at all with another."""
-    texts = np.array([[hash64(text) for text in column] for column in fields], dtype=np.uint64)
-    differ = [at for at, each in enumerate(texts) if len(np.unique(each)) > 1] or [0]
-    everything = np.arange(texts.shape[1])
-    if len(differ) == 1:
-        for rows, keys in sketch.buckets(columns[differ[0]], everything):
+    everything = np.arange(len(fields[0]))
+    differ = [at for at, column in enumerate(fields) if any(text != column[0] for text in column)]
+    if len(differ) < 2:
+        for rows, keys in sketch.buckets(columns[differ[0] if differ else 0], everything):
             yield _Table.of(rows, keys)
         return
+    texts = np.array([[hash64(text) for text in column] for column in fields], dtype=np.uint64)
     for at in differ:
         others = combine([*np.delete(texts, at, axis=0), np.full_like(texts[0], at)])
         for rows, keys in sketch.buckets(columns[at], _in_company(others)):
@@ -159,7 +159,7 @@ def _blocks(tables: Sequence[_Table], start: int, count: int) -> Iterator[tuple[
 def _candidates(tables: Sequence[_Table], start: int, end: int, kept: Mask) -> tuple[Ints, Ints]:
     found = [table.pairs(start, end, kept) for table in tables]
     later, earlier = (np.concatenate(each) for each in zip(*found, strict=True))
-    both = np.unique(later << 32 | earlier)
+    both = distinct(later << 32 | earlier)
     return both >> 32, both & 0xFFFFFFFF
 
 

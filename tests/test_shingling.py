@@ -5,7 +5,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from datakit import shingling
+from datakit import shingling, units
 from datakit.shingling import joined, shingled
 from datakit.text import shingles
 
@@ -34,6 +34,7 @@ def alike(one, other):
 @pytest.mark.parametrize("size", [1, 2, 5])
 @given(texts=st.lists(ODD | st.text(max_size=20), max_size=8))
 @example(texts=["a-b", "a - b", "1-2", "12", "--", "-", "- -", "", "!", "?!", " ", "x-1", "a\n-b"])
+@example(texts=["x" * 63 + "a", "x" * 64, "x" * 65, "x" * 66, "x" * 65, "\u00e9" * 32])
 @example(texts=["caf\u00e9", "cafe\u0301", "\ufb01ne", "fine", "FINE", "stra\u00dfe", "STRASSE"])
 def test_they_are_those_of_each_text(texts, size, kind):
     assert alike(ours(texts, size, kind), theirs(texts, size, kind))
@@ -52,14 +53,14 @@ def test_windows_change_nothing(texts):
 def test_a_long_text_is_cut_where_no_word_is(monkeypatch):
     text = "".join(f"word{at}-x {'y' * (at % 30)}\n" for at in range(500))
     whole = shingled(["a b c", text, "d"], 5)
-    monkeypatch.setattr(shingling, "_PIECE", 64)
+    monkeypatch.setattr(units, "_PIECE", 64)
     parts = shingled(["a b c", text, "d"], 5)
     assert np.array_equal(whole.hashes, parts.hashes)
     assert np.array_equal(whole.offsets, parts.offsets)
 
 
 def test_a_word_without_end_is_cut_alike(monkeypatch):
-    monkeypatch.setattr(shingling, "_PIECE", 64)
+    monkeypatch.setattr(units, "_PIECE", 64)
     one, other = ours(["a" * 1000, "a" * 1000 + " b"], 1, "word")
     assert one < other
 

@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.benchmarks.throughput.peers import PEERS, python_of
+from tests.benchmarks.peers import GENERATORS, python_of
 
 _HERE = Path(__file__).parent
 
@@ -85,7 +85,7 @@ def main() -> None:
     parser.add_argument("--latency", type=float, default=0.05, help="seconds of an answer")
     given = parser.parse_args()
     pythons = {"datakit": sys.executable, "raw": sys.executable}
-    for name in PEERS if given.venvs else ():
+    for name in GENERATORS if given.venvs else ():
         if python := python_of(name, given.venvs):
             pythons[name] = python
     print(

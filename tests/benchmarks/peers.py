@@ -7,12 +7,22 @@ import sys
 import venv
 from pathlib import Path
 
-__all__ = ["PEERS", "python_of"]
+__all__ = ["GENERATORS", "PEERS", "python_of"]
+
+GENERATORS = ("distilabel", "curator")
+"""Those that generate."""
 
 PEERS = {
     # distilabel imports requests without requiring it.
     "distilabel": ("distilabel[openai]==1.5.3", "requests"),
     "curator": ("bespokelabs-curator==0.1.31",),
+    "datasketch": ("datasketch==2.0.0",),
+    "rensa": ("rensa==0.5.0",),
+    "text-dedup": ("text-dedup==0.4.0",),
+    "datatrove": (
+        "datatrove[io,processing]==0.10.1",
+        "orjson",
+    ),
 }
 """The packages of each peer."""
 
