@@ -2,6 +2,7 @@ import time
 
 import pytest
 
+from datakit.errors import InputError
 from datakit.overlap import Item, Overlap
 from datakit.record import Record
 
@@ -27,12 +28,23 @@ def cut(text, start, end):
     [
         (LONG, f"Solve this. {LONG}? Thanks.", 1.0),
         (LONG, LONG.upper().replace(" ", "\n"), 1.0),
-        (LONG, cut(LONG, 0, 15), round(15 / 28, 4)),
-        (LONG, cut(LONG, 0, 14), None),
-        (LONG, f"{cut(LONG, 0, 8)} and then {cut(LONG, 20, 28)}", round(16 / 28, 4)),
+        # Four fifths of the words, and four fifths of those that are there.
+        (LONG, cut(LONG, 0, 23), round(23 / 28, 4)),
+        (LONG, cut(LONG, 0, 22), None),
+        (LONG, f"{cut(LONG, 0, 12)} and then so {cut(LONG, 12, 28)}", 1.0),
+        (LONG, f"{cut(LONG, 0, 12)} {'and ' * 8} {cut(LONG, 12, 28)}", None),
+        (LONG, f"{cut(LONG, 0, 10)} {cut(LONG, 12, 18)} {cut(LONG, 20, 28)}", round(24 / 28, 4)),
+        # A word that stands far off counts for nothing, and spoils nothing.
+        (LONG, f"A big or small {LONG}", 1.0),
+        # Of 40 words half are enough, if nothing is between them.
+        (f"{LONG} {LONG}", cut(LONG, 0, 28), 0.5),
+        (f"{LONG} {MIDDLE} it is", cut(LONG, 0, 19), None),
         (MIDDLE, f"Tell me: {MIDDLE}!", 1.0),
         (MIDDLE, cut(MIDDLE, 0, 10), round(10 / 11, 4)),
+        (MIDDLE, f"{cut(MIDDLE, 0, 4)} {cut(MIDDLE, 5, 11)}", round(10 / 11, 4)),
         (MIDDLE, cut(MIDDLE, 0, 9), None),
+        # Another word is another question.
+        (MIDDLE, MIDDLE.replace("unladen", "laden"), None),
         (SHORT, f"{SHORT}?", 1.0),
         (SHORT, cut(SHORT, 0, 4), None),
         ("Who was it", "Who was it", None),
@@ -75,9 +87,9 @@ def test_a_shared_instruction_is_no_contamination():
     assert sides(item, Record("Do: " + asked, "Text: " + LONG)) == {"question": 1.0}
 
 
-def test_words_of_several_records_fields_count_for_one_item_together():
-    record = Record(cut(LONG, 0, 10), cut(LONG, 10, 20))
-    assert sides(Item("b/1", (LONG,)), record) == {"question": round(20 / 28, 4)}
+def test_a_question_may_go_on_in_the_next_field():
+    record = Record(cut(LONG, 0, 10), cut(LONG, 10, 28))
+    assert sides(Item("b/1", (LONG,)), record) == {"question": 1.0}
 
 
 def test_the_span_is_the_longest_piece_in_the_users_text():
@@ -95,7 +107,7 @@ def test_questions_come_before_answers_and_the_surest_first():
         Item("b/2", (LONG,)),
         Item("b/3", (MIDDLE,)),
     ]
-    matches = Overlap(items).matches(Record(f"{MIDDLE} {cut(LONG, 0, 20)}"))
+    matches = Overlap(items).matches(Record(f"{MIDDLE} {cut(LONG, 0, 24)}"))
     assert [match.of for match in matches] == ["b/3", "b/2", "b/1"]
 
 
@@ -106,19 +118,56 @@ def test_what_is_too_short_is_said():
     assert Overlap([]).matches(Record(LONG)) == []
 
 
-@pytest.mark.parametrize(("count", "end"), [(500, 999), (8_000, 15_999)])
-def test_text_that_repeats_itself_is_looked_up_as_fast_as_any(count, end):
+@pytest.mark.parametrize("count", [500, 8_000])
+def test_text_that_repeats_itself_is_looked_up_as_fast_as_any(count):
     overlap = Overlap([Item(f"b/{at}", ("0 " * 120,)) for at in range(5)])
     record = Record("0 " * count)
     start = time.process_time()
     matches = overlap.matches(record)
     assert time.process_time() - start < 2
     assert [(match.of, match.score) for match in matches] == [(f"b/{at}", 1.0) for at in range(5)]
-    assert {(match.span.field, match.span.end) for match in matches} == {("instruction", end)}
+    assert {(match.span.field, match.span.end) for match in matches} == {("instruction", 239)}
 
 
-def test_of_runs_of_one_length_the_first_on_the_first_diagonal_is_shown():
+def test_of_several_copies_the_first_is_shown():
     record = Record("so", f"{MIDDLE} {MIDDLE}", MIDDLE)
     (match,) = Overlap([Item("b/1", (MIDDLE,))]).matches(record)
-    # The second copy is further to the left of its item.
-    assert (match.span.field, match.span.start) == ("input", len(MIDDLE) + 1)
+    assert (match.span.field, match.span.start) == ("input", 0)
+
+
+def test_a_copy_after_scattered_words_of_it_is_found():
+    scattered = " and so on it goes ".join(cut(LONG, at, at + 4) for at in range(0, 24, 4))
+    assert sides(Item("b/1", (LONG,)), Record(f"{scattered}. {LONG}")) == {"question": 1.0}
+
+
+def test_what_all_items_share_tells_nothing_but_hides_nothing():
+    stem = "Write a function in the Python language to find the"
+    things = [f"{stem} {word}{at} of it" for at in range(100) for word in ("sum", "mean")]
+    overlap = Overlap(Item(f"b/{at}", (text,)) for at, text in enumerate(things))
+    assert [match.of for match in overlap.matches(Record(things[7] + "!"))] == ["b/7"]
+    assert overlap.matches(Record(f"{stem} median of it")) == []
+    # Nothing of these is rare, and each is found.
+    overlap = Overlap(Item(f"b/{at}", (f"{stem} x" if at else stem,)) for at in range(100))
+    assert len(overlap.matches(Record(f"{stem} x"))) == 100
+
+
+@pytest.mark.parametrize(
+    ("rule", "text", "share"),
+    [
+        ("gpt3", cut(LONG, 3, 16), round(13 / 28, 4)),
+        ("gpt3", cut(LONG, 3, 15), None),
+        ("any_8", cut(LONG, 3, 11), round(8 / 28, 4)),
+        ("any_8", cut(LONG, 3, 10), None),
+        ("tulu3", cut(LONG, 0, 15), round(15 / 28, 4)),
+        ("tulu3", cut(LONG, 0, 14), None),
+        ("tulu3", f"{cut(LONG, 0, 8)} and then {cut(LONG, 20, 28)}", round(16 / 28, 4)),
+    ],
+)
+def test_rules_that_were_published(rule, text, share):
+    found = Overlap([Item("b/1", (LONG,)), Item("b/2", (SHORT,))], rule).matches(Record(text))
+    assert [(each.score, each.rule) for each in found] == ([(share, rule)] if share else [])
+
+
+def test_a_rule_that_is_not_there():
+    with pytest.raises(InputError, match='no rule "tulu" of contamination; did you mean "tulu3"'):
+        Overlap([], "tulu")

@@ -40,7 +40,7 @@ def test_the_rule_is_that_of_overlap(sought, looked):
 
 @pytest.mark.parametrize(
     ("length", "common", "there"),
-    [(20, 10, False), (20, 11, True), (10, 8, False), (10, 9, True), (7, 6, False), (7, 7, True)],
+    [(20, 15, False), (20, 16, True), (10, 8, False), (10, 9, True), (7, 6, False), (7, 7, True)],
 )
 def test_how_much_must_be_there(length, common, there):
     asked = [f"w{at}" for at in range(length)]
