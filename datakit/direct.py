@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
@@ -14,6 +13,7 @@ from typing import Any
 from datakit import registry
 from datakit.config import parse_step
 from datakit.errors import InputError
+from datakit.hub import is_hub_id
 from datakit.outcome import Drop
 from datakit.reading import identified, plain_row, read_rows
 from datakit.record import Record
@@ -24,8 +24,6 @@ from datakit.store import Store, located
 from datakit.store.store import is_reference
 
 __all__ = ["Result", "apply", "contamination", "dedup", "filter", "open_input", "sweep"]
-
-_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+\Z")
 
 
 @dataclass(frozen=True)
@@ -135,7 +133,7 @@ def _shown(
 def _is_hub_id(text: str) -> bool:
     # With its folder there, it is more likely a file's name with a slip of the pen.
     here = os.path.exists(text) or Path(text).parent.is_dir()
-    return not here and _HUB_ID.match(text) is not None and not FileRef(text).is_path
+    return not here and is_hub_id(text) and not FileRef(text).is_path
 
 
 def dedup(

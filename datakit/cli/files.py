@@ -17,17 +17,18 @@ from typing import IO, Any
 
 from datakit import registry
 from datakit.amounts import counted
-from datakit.benchmark import open_overlap
+from datakit.benchmark import NAMES, check_against, open_overlap_by
 from datakit.cli.console import Console, command, visible
 from datakit.cli.runs import funnel
 from datakit.config import parse_step
 from datakit.direct import open_input, sweep
 from datakit.errors import InputError
-from datakit.overlap import Match
+from datakit.overlap import RULES, Match
 from datakit.record import Record
 from datakit.running.flow import Flow
-from datakit.step import FileRef, StepError
+from datakit.step import DataRef, StepError
 from datakit.store import Store, located
+from datakit.store.store import is_reference
 
 __all__ = ["contamination", "dedup", "fields_option", "filter"]
 
@@ -258,9 +259,14 @@ def _told(args: argparse.Namespace, flow: Flow, console: Console) -> None:
 def _contamination_args(parser: argparse.ArgumentParser) -> None:
     _input(parser)
     parser.add_argument(
-        "--against", required=True, metavar="FILES", help="benchmark files, separated by commas"
+        "--against",
+        required=True,
+        metavar="DATA,...",
+        help=f"benchmarks: {', '.join(NAMES)}; files, versions or hub datasets",
     )
-    parser.add_argument("--method", choices=["by_length"], default="by_length")
+    parser.add_argument(
+        "--method", choices=list(RULES), default="by_length", help="the rule (by_length)"
+    )
     parser.add_argument(
         "--fail-over", type=int, metavar="N", help="exit 1 if more than N records match"
     )
@@ -272,11 +278,8 @@ def contamination(args: argparse.Namespace, console: Console) -> int:
     """Find benchmark items in any file: the item, its side, the span that is shared."""
     paths = [path for path in args.against.split(",") if path]
     if not paths:
-        raise InputError("--against: name a benchmark file, or several with commas between.")
-    for path in paths:
-        if not FileRef(path).is_path:
-            raise InputError(f'--against: benchmarks are files; write ./{path}, not "{path}".')
-    overlap = open_overlap(*paths)
+        raise InputError("--against: name a benchmark, or several with commas between.")
+    overlap = open_overlap_by(args.method, *_places(paths, args.store))
     count = hits = total = 0
     shown: list[dict[str, Any]] = []
     for name, record in _named(args):
@@ -293,6 +296,19 @@ def contamination(args: argparse.Namespace, console: Console) -> int:
         f"{total:,} matches in all, {len(overlap.uncheckable):,} items too short to check"
     )
     return 1 if args.fail_over is not None and hits > args.fail_over else 0
+
+
+def _places(against: Sequence[str], store: str | None) -> list[str]:
+    """Returns what is looked for, versions as the paths of their records."""
+    refs = [
+        DataRef(Store(store).load(each).data_path) if is_reference(each) else DataRef(each)
+        for each in against
+    ]
+    try:
+        check_against(refs)
+    except ValueError as error:
+        raise InputError(f"--{error}.") from None
+    return list(refs)
 
 
 def _named(args: argparse.Namespace) -> Iterator[tuple[Any, Record]]:

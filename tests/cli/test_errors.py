@@ -193,7 +193,7 @@ PIPELINES = [
         "missing parameter",
         "filter.length: {min_chars: 2}",
         "contamination.by_length",
-        "p.yaml:4:5: steps.0: against is missing (Files of benchmark items).\n",
+        "p.yaml:4:5: steps.0: against is missing (Benchmarks to look for).\n",
     ),
     clean(
         "missing benchmark",
@@ -689,9 +689,13 @@ WORDS = [
         "contamination data.jsonl --against dta.jsonl",
         "dta.jsonl: there is no such file; did you",
     ),
-    words("benchmark's name", "contamination data.jsonl --against gsm8k", "write ./gsm8k"),
     words(
-        "no benchmark", "contamination data.jsonl --against ,", "--against: name a benchmark file"
+        "benchmark's name",
+        "contamination data.jsonl --against gsm9k",
+        '--against: there is no benchmark "gsm9k"; did you mean "gsm8k"',
+    ),
+    words(
+        "no benchmark", "contamination data.jsonl --against ,", "--against: name a benchmark, or"
     ),
     words(
         "benchmark without a question",

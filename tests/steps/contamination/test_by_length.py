@@ -50,7 +50,22 @@ def test_the_index_is_built_once(path):
     assert step.check(Record(QUESTION), resources).reason == "contaminated"
 
 
-@pytest.mark.parametrize("against", [(FileRef("gsm8k"),), ()])
-def test_named_benchmarks_are_files_for_now(against):
-    with pytest.raises(StepError, match=r"against"):
+@pytest.mark.parametrize(
+    ("against", "says"),
+    [
+        (("gsm9k",), r'against: there is no benchmark "gsm9k"; did you mean "gsm8k"'),
+        (("mine",), r"there are alpaca_eval, .* a file is written ./mine"),
+        ((), r"against"),
+    ],
+)
+def test_what_there_is_not(against, says):
+    with pytest.raises(StepError, match=says):
         ByLength(against=against)
+
+
+def test_a_benchmark_by_its_name():
+    record = Record(
+        "Write a python function to find the first repeated character in a given string"
+    )
+    drop = ByLength(against=("gsm8k", "mbpp")).check(record, Resources())
+    assert (drop.of, drop.score) == ("mbpp/217", 1.0)

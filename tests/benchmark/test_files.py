@@ -8,6 +8,8 @@ from datakit.errors import InputError, RecordError
 from datakit.overlap import Item
 from datakit.record import Record
 
+CHOSEN = Item("set/1", ("q",), "b", "a\nb")
+
 
 @pytest.mark.parametrize(
     ("row", "item"),
@@ -26,7 +28,20 @@ from datakit.record import Record
         ({"Question": "q", "Best Answer": "a"}, Item("set/1", ("q",), "a")),
         (
             {"question": "q", "choices": {"text": ["a", "b"], "label": ["A", "B"]}, "answer": 1},
-            Item("set/1", ("q",), "1", "a\nb"),
+            Item("set/1", ("q",), "b", "a\nb"),
+        ),
+        (
+            {"question": "q", "choices": {"text": ["a", "b"], "label": [1, 2]}, "answerKey": 1},
+            Item("set/1", ("q",), "a", "a\nb"),
+        ),
+        (
+            {"question": "q", "choices": ["a", "b"], "answer": "B"},
+            Item("set/1", ("q",), "b", "a\nb"),
+        ),
+        ({"question": "q", "options": ["a", "b"], "label": "7"}, Item("set/1", ("q",), "", "a\nb")),
+        (
+            {"question": "q", "choices": ["a", "b"], "answer": "a b"},
+            Item("set/1", ("q",), "a b", "a\nb"),
         ),
         ({"turns": ["q", "r"], "question_id": 81}, Item("set/81", ("q\nr",))),
     ],
