@@ -43,8 +43,9 @@ def cut(text, start, end):
         (MIDDLE, cut(MIDDLE, 0, 10), round(10 / 11, 4)),
         (MIDDLE, f"{cut(MIDDLE, 0, 4)} {cut(MIDDLE, 5, 11)}", round(10 / 11, 4)),
         (MIDDLE, cut(MIDDLE, 0, 9), None),
-        # Another word is another question.
-        (MIDDLE, MIDDLE.replace("unladen", "laden"), None),
+        (MIDDLE, MIDDLE.replace("unladen", "laden"), round(10 / 11, 4)),
+        # Of 9 words and fewer another word makes another question.
+        (cut(MIDDLE, 0, 9), cut(MIDDLE.replace("unladen", "laden"), 0, 9), None),
         (SHORT, f"{SHORT}?", 1.0),
         (SHORT, cut(SHORT, 0, 4), None),
         ("Who was it", "Who was it", None),

@@ -286,7 +286,7 @@ class _Reader:
             missing = spec.default is dataclasses.MISSING
             if missing and spec.default_factory is dataclasses.MISSING and spec.name not in values:
                 what = next(each["text"] for each in parameters(cls) if each["name"] == spec.name)
-                what = what.partition(":")[0].rstrip(".")
+                what = what.partition(":")[0].partition(". ")[0].rstrip(".")
                 self.doc.wrong(
                     at, f"{spec.name} is missing" + (f" ({what})." if what else "."), key=True
                 )

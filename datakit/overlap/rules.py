@@ -7,11 +7,12 @@ around it), and it must lie close together:
     words of the text     found in the record's place           of the words there
     40 and more           80 % (or 50 %)                        80 % (95 %)
     20 to 39              80 %                                  80 %
-    8 to 19               86 %                                  95 %
+    8 to 19               86 %                                  90 %
     under 8               all, one after the other
 
-A question changes its meaning with one word of ten put in another's place ("in Japan", "in
-Brazil"), and loses none with one cut; so that much is asked of a short one.
+One word of a short question in another's place may make it another question ("in Japan", "in
+Brazil"), so that nearly all of it is asked for. `python -m tests.benchmarks.contamination` prints
+what this finds and flags beside the other rules.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ _GRAM = 4
 _NEEDED = (
     (40, ((0.8, 0.8), (0.5, 0.95))),
     (20, ((0.8, 0.8),)),
-    (ENOUGH, ((0.86, 0.95),)),
+    (ENOUGH, ((0.86, 0.9),)),
 )
 # Least share of a text's grams for which it is aligned at all (of 8 words without one of the middle
 # a fifth is left), and how far words may have moved.
