@@ -1,4 +1,7 @@
-"""Which language a text is in: fastText's lid.176 model, and where it does better to be silent."""
+"""Which language a text is in: fastText's lid.176 model, and where it does better to be silent.
+
+`lingua` is the other choice: slower, and more exact where there are few languages to choose from.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +9,24 @@ import importlib.util
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, Protocol
 
 from datakit.errors import InputError, MissingExtraError
 from datakit.record import Record
 
-__all__ = ["UNKNOWN", "Detector", "is_prose", "judged_text", "open_detector"]
+__all__ = [
+    "UNKNOWN",
+    "Backend",
+    "Detector",
+    "FastText",
+    "Lingua",
+    "is_prose",
+    "judged_text",
+    "open_detector",
+]
 
 UNKNOWN = "und"
+Backend = Literal["fasttext", "lingua"]
 
 # One word is told right 59 times of 100, a sentence 97: below this many letters we do not guess.
 MIN_LETTERS = 15
@@ -33,7 +46,19 @@ _CODE = re.compile(
 )
 
 
-class Detector:
+class Detector(Protocol):
+    """Says which language a text is in."""
+
+    def detect(self, text: str) -> tuple[str, float]:
+        """Returns the language (ISO 639, as the model names it) and its probability, 0 to 1.
+
+        Code in backticks and addresses do not count. Where too few letters are left to tell, it
+        is `("und", 0.0)`.
+        """
+        ...
+
+
+class FastText:
     """A fastText language model (Joulin et al. 2016, https://fasttext.cc, lid.176).
 
     Args:
@@ -46,32 +71,91 @@ class Detector:
 
     def __init__(self, path: str = "") -> None:
         self.path = path or _bundled()
-        self._model = _load(self.path)
+        model = _load(self.path)
+        # The package fasttext breaks on NumPy 2 but for what lies under its own class;
+        # fasttext-predict has that alone.
+        self._predict = getattr(model, "f", None)
+        self._model = model
 
     def detect(self, text: str) -> tuple[str, float]:
-        """Returns the language (ISO 639, as the model names it) and its probability, 0 to 1.
-
-        Code in backticks and addresses do not count. Where too few letters are left to tell, it
-        is `("und", 0.0)`.
-        """
-        line = " ".join(_FENCED.sub(" ", text)[:MAX_CHARS].split())
-        letters = sum(map(str.isalpha, line))
-        # A character of these scripts carries about as much as three letters of an alphabet.
-        if letters + 2 * len(_WIDE.findall(line)) < MIN_LETTERS:
+        """Returns the language and its probability; see `Detector`."""
+        line = _line(text)
+        if not line:
             return UNKNOWN, 0.0
-        if sum(map(str.isupper, line)) > letters / 2:
-            # The model has seen few texts in capitals.
-            line = line.lower()
-        line = line.encode("utf-8", "replace").decode()
-        labels, odds = self._model.predict(line)
+        if self._predict is not None:
+            found = self._predict.predict(f"{line}\n", 1, 0.0, "strict")
+            odds, labels = ([each[at] for each in found] for at in (0, 1))
+        else:
+            labels, odds = self._model.predict(line)
         if not labels:
             return UNKNOWN, 0.0
         return str(labels[0]).removeprefix("__label__"), min(float(odds[0]), 1.0)
 
 
-def open_detector(path: str = "") -> Detector:
-    """Opens a detector; for `resources.open(open_detector, path)`."""
-    return Detector(path)
+class Lingua:
+    """The models of lingua (https://github.com/pemistahl/lingua-py).
+
+    Args:
+        among: The languages to choose between, by their ISO 639-1 codes; empty means all 75.
+
+    Raises:
+        MissingExtraError: If lingua-language-detector is not installed.
+        InputError: If a code is unknown, or if there is one language alone.
+    """
+
+    def __init__(self, among: tuple[str, ...] = ()) -> None:
+        try:
+            import lingua
+        except ImportError:
+            raise MissingExtraError.of(
+                "lingua-language-detector", "lingua", "filter.language"
+            ) from None
+        builder: Any = lingua.LanguageDetectorBuilder
+        if not among:
+            self._detector = builder.from_all_languages().build()
+            return
+        known = {each.iso_code_639_1.name.lower(): each for each in lingua.Language.all()}
+        if wrong := [each for each in among if each not in known]:
+            raise InputError(f"lingua does not know the language {wrong[0]!r}")
+        if len(among) < 2:
+            raise InputError("lingua chooses between languages: name at least two")
+        self._detector = builder.from_languages(*(known[each] for each in among)).build()
+
+    def detect(self, text: str) -> tuple[str, float]:
+        """Returns the language and its probability; see `Detector`."""
+        line = _line(text)
+        if not line:
+            return UNKNOWN, 0.0
+        best = self._detector.compute_language_confidence_values(line)[0]
+        if not best.value:
+            return UNKNOWN, 0.0
+        return best.language.iso_code_639_1.name.lower(), float(best.value)
+
+
+def open_detector(
+    path: str = "", backend: Backend = "fasttext", among: tuple[str, ...] = ()
+) -> Detector:
+    """Opens a detector; for `resources.open(open_detector, path, backend, among)`.
+
+    Args:
+        path: A fastText model; empty means lid.176.
+        backend: `fasttext` or `lingua`.
+        among: Of lingua, the languages to choose between.
+    """
+    return Lingua(among) if backend == "lingua" else FastText(path)
+
+
+def _line(text: str) -> str:
+    """Returns what of a text is looked at, as one line; empty if it is too little to tell."""
+    line = " ".join(_FENCED.sub(" ", text)[:MAX_CHARS].split())
+    letters = sum(map(str.isalpha, line))
+    # A character of these scripts carries about as much as three letters of an alphabet.
+    if letters + 2 * len(_WIDE.findall(line)) < MIN_LETTERS:
+        return ""
+    if sum(map(str.isupper, line)) > letters / 2:
+        # The models have seen few texts in capitals.
+        line = line.lower()
+    return line.encode("utf-8", "replace").decode()
 
 
 def is_prose(text: str) -> bool:

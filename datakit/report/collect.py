@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Any
 
 from datakit.errors import DatakitError
-from datakit.language import Detector, judged_text
+from datakit.language import Detector, FastText, judged_text
 from datakit.record import Record
 from datakit.report.about import About, clipped, kind_of
 from datakit.report.facts import Facts, Lengths, Limit
@@ -236,6 +236,6 @@ def _limits(about: About) -> tuple[Limit, ...]:
 
 def _detector() -> Detector | None:
     try:
-        return Detector()
+        return FastText()
     except DatakitError:
         return None
