@@ -11,7 +11,16 @@ from typing import IO
 
 from datakit.errors import InputError, MissingExtraError, did_you_mean
 
-__all__ = ["open_file", "shown_path"]
+__all__ = ["cache_folder", "open_file", "shown_path"]
+
+
+def cache_folder() -> Path:
+    """Returns where things are kept that can be made again: `DATAKIT_CACHE`, or the user's."""
+    named = os.environ.get("DATAKIT_CACHE")
+    if named:
+        return Path(named).expanduser()
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path("~/.cache").expanduser()) / "datakit"
 
 
 def shown_path(path: str) -> str:

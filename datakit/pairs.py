@@ -12,7 +12,7 @@ look at what the walk has dropped already. A finder without a mask yields every 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Literal
 
 import numpy as np
@@ -29,7 +29,6 @@ __all__ = [
     "Pairs",
     "View",
     "best_first",
-    "cosine_pairs",
     "fields_of",
     "walk",
 ]
@@ -147,50 +146,3 @@ def walk(blocks: Iterable[Pairs], kept: Mask) -> dict[int, tuple[int, float]]:
                 dropped[int(later[at])] = (int(earlier[at]), float(score[at]))
                 kept[later[at]] = False
     return dropped
-
-
-def cosine_pairs(
-    fields: Sequence[npt.NDArray[np.float32]],
-    threshold: float,
-    kept: Mask | None = None,
-    block: int = 1024,
-    start: int = 0,
-) -> Iterator[Pairs]:
-    """Yields all pairs whose vectors have a cosine of at least `threshold` in every field.
-
-    Exact, by blocked matrix products: time n^2 d, memory `block` x `block` numbers per field.
-
-    Args:
-        fields: For each field the unit vectors as rows, in walking order.
-        threshold: Lowest cosine.
-        kept: What the walk has not dropped, or None for every pair.
-        block: Rows and columns of a product.
-        start: The first record that is compared with those before it.
-    """
-    count = len(fields[0])
-    kept = np.ones(count, dtype=bool) if kept is None else kept
-    for first in range(start, count, block):
-        rows = np.arange(first, min(first + block, count))
-        found = [
-            _tile(fields, rows, columns, threshold)
-            for columns in _tiles(np.flatnonzero(kept[:first]), rows, block)
-        ]
-        later, earlier, score = (np.concatenate(each) for each in zip(*found, strict=True))
-        yield later, earlier, score
-
-
-def _tiles(before: Ints, rows: Ints, block: int) -> Iterator[Ints]:
-    for start in range(0, len(before), block):
-        yield before[start : start + block]
-    yield rows
-
-
-def _tile(
-    fields: Sequence[npt.NDArray[np.float32]], rows: Ints, columns: Ints, threshold: float
-) -> Pairs:
-    lowest = fields[0][rows] @ fields[0][columns].T
-    for vectors in fields[1:]:
-        np.minimum(lowest, vectors[rows] @ vectors[columns].T, out=lowest)
-    a, b = np.nonzero((lowest >= threshold) & (columns[None, :] < rows[:, None]))
-    score = np.minimum(lowest[a, b].astype(np.float64), 1.0)
-    return rows[a], columns[b], score

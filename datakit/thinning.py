@@ -8,7 +8,7 @@ similar to one of them is not new.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -33,7 +33,7 @@ def thinned(
     against: Sequence[DataRef] = (),
     max_kept: int | None = None,
     form: Callable[[str], str] | None = None,
-    **detail: Any,  # noqa: ANN401  any JSON value
+    detail: Mapping[str, Any],
 ) -> dict[str, Drop]:
     """Returns the records that are dropped for a similar one that is kept.
 
@@ -47,7 +47,7 @@ def thinned(
         against: Files of records that are there already.
         max_kept: Most records that are kept.
         form: Of a text, in which it is compared; None is as it was written.
-        **detail: Of all drops.
+        detail: Of all drops; read when all pairs are found.
     """
     there = [(record, path) for path in against for record in read_records(path)]
     walked = best_first(records, keep)
@@ -72,7 +72,7 @@ def thinned(
 
 
 def _known(
-    reason: str, rival: Record, path: DataRef, score: float, view: View, detail: dict[str, Any]
+    reason: str, rival: Record, path: DataRef, score: float, view: View, detail: Mapping[str, Any]
 ) -> Drop:
     # The rival is in no file of this version: what is needed to see the likeness goes along.
     text = clip("\n".join(each for each in fields_of(rival, view) if each), 1000)

@@ -1,6 +1,8 @@
 """What holds for all tests."""
 
+import os
 import signal
+import tempfile
 
 from hypothesis import settings
 
@@ -11,3 +13,6 @@ settings.load_profile("datakit")
 # A shell ignores SIGINT for what it starts in the background, and so would the commands under test.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# A test must neither read what an earlier run has left, nor fill the user's cache.
+os.environ["DATAKIT_CACHE"] = tempfile.mkdtemp(prefix="datakit-test-")

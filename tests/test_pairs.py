@@ -1,12 +1,10 @@
-from itertools import pairwise
-
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from datakit.errors import InputError
-from datakit.pairs import best_first, cosine_pairs, fields_of, walk
+from datakit.pairs import best_first, fields_of, walk
 from datakit.record import Record
 
 
@@ -41,31 +39,6 @@ def test_walk_makes_stars_and_no_chains(graph, block):
 
 def test_walk_of_a_chain_keeps_both_ends():
     assert walk([edges([(1, 0, 0.8), (2, 1, 0.8)])], np.ones(3, bool)) == {1: (0, 0.8)}
-
-
-@given(st.integers(1, 40), st.integers(1, 9), st.integers(0, 5), st.integers(1, 2))
-def test_cosine_pairs_are_all_pairs(n, block, seed, fields):
-    rng = np.random.default_rng(seed)
-    made = []
-    for _ in range(fields):
-        vectors = rng.normal(size=(n, 3)).astype(np.float32)
-        made.append(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
-    blocks = list(cosine_pairs(made, 0.7, block=block))
-    assert all(a[0].max() < b[0].min() for a, b in pairwise(b for b in blocks if len(b[0])))
-    found = {(int(a), int(b)): s for blk in blocks for a, b, s in zip(*blk, strict=True)}
-    lowest = np.minimum.reduce([vectors @ vectors.T for vectors in made])
-    assert set(found) == {(a, b) for a in range(n) for b in range(a) if lowest[a, b] >= 0.7}
-    assert all(abs(s - lowest[a, b]) < 1e-5 for (a, b), s in found.items())
-
-
-@pytest.mark.parametrize("block", [3, 1024])
-def test_cosine_pairs_with_a_mask_drop_the_same(block):
-    rng = np.random.default_rng(3)
-    vectors = rng.normal(size=(60, 2)).astype(np.float32)
-    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    mask = np.ones(60, bool)
-    masked = walk(cosine_pairs([vectors], 0.95, mask, block), mask)
-    assert masked.keys() == walk(cosine_pairs([vectors], 0.95), np.ones(60, bool)).keys()
 
 
 @pytest.mark.parametrize(

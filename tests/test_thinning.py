@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from datakit.embedding import near_pairs
 from datakit.fields import DataRef
 from datakit.minhash import minhash_pairs
 from datakit.outcome import Drop
-from datakit.pairs import cosine_pairs
 from datakit.record import Record
 from datakit.steps.dedup.exact import Exact
 from datakit.steps.dedup.minhash import MinHash
@@ -57,10 +57,17 @@ def told(drops):
 
 
 def test_the_walk_ends_when_enough_are_kept():
-    found = thinned(records("a", "aa", "b", "bb", "c"), by_first_letter, "same", view="prompt")
+    found = thinned(
+        records("a", "aa", "b", "bb", "c"), by_first_letter, "same", view="prompt", detail={}
+    )
     assert told(found) == {"1": ("same", "0"), "3": ("same", "2")}
     few = thinned(
-        records("a", "aa", "b", "bb", "c"), by_first_letter, "same", view="prompt", max_kept=2
+        records("a", "aa", "b", "bb", "c"),
+        by_first_letter,
+        "same",
+        view="prompt",
+        max_kept=2,
+        detail={},
     )
     assert few["4"] == Drop("enough", max_kept=2)
     assert told(few) == {"1": ("same", "0"), "3": ("enough", None), "4": ("enough", None)}
@@ -129,7 +136,7 @@ def true_pairs(columns, kept, start):
 
 
 def by_definition(rows):
-    return thinned(rows, true_pairs, "same", view="instruction", keep="best:quality")
+    return thinned(rows, true_pairs, "same", view="instruction", keep="best:quality", detail={})
 
 
 def by_minhash(rows):
@@ -174,7 +181,7 @@ def test_pairs_from_a_start_are_those_of_all_pairs(rows, start):
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     for find, columns in (
         (lambda c, s: minhash_pairs([c], 0.5, None, s, size=3), texts),
-        (lambda c, s: cosine_pairs([c], 0.7, None, 7, s), vectors),
+        (lambda c, s: near_pairs([c], 0.7, None, s), vectors),
     ):
         every, some = (
             {(int(a), int(b)) for blk in find(columns, s) for a, b in zip(*blk[:2], strict=True)}

@@ -17,7 +17,7 @@ import numpy as np
 
 import datakit as dk
 from datakit.config import parse_pipeline
-from datakit.embed import Embedder
+from datakit.embedding import Embedder
 from datakit.store import Version
 from trainers import stats
 

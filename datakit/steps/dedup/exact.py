@@ -47,7 +47,7 @@ class Exact:
             against=self.against,
             max_kept=self.max_kept,
             form=self._form,
-            normalize=self.normalize,
+            detail={"normalize": self.normalize},
         )
 
     def _form(self, text: str) -> str:

@@ -60,7 +60,7 @@ class MinHash:
             keep=self.keep,
             against=self.against,
             max_kept=self.max_kept,
-            threshold=self.threshold,
+            detail={"threshold": self.threshold},
         )
 
     def _find(self, fields: Fields, kept: Mask, start: int) -> Iterator[Pairs]:

