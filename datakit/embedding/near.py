@@ -22,11 +22,11 @@ __all__ = ["EXACT_BELOW", "Search", "near_pairs"]
 Search = Literal["auto", "exact", "ivf", "clusters"]
 Ints = npt.NDArray[np.int64]
 
-EXACT_BELOW = 20_000
+EXACT_BELOW = 100_000
 """Records up to which `auto` is exact."""
 
 _BLOCK = 1024
-_SAMPLE = 1024
+_SAMPLE = 4096
 _RECALL = 0.999
 _TRAINED = 48
 _PAIRS = 65_536
@@ -48,9 +48,10 @@ def near_pairs(
         threshold: Lowest cosine.
         kept: What the walk has not dropped, or None for every pair.
         start: The first record that is compared with those before it.
-        search: See above; `auto` is `exact` up to 20,000 records, and `ivf` from there.
-        found: Gets `recall`, the share of the pairs of a sample of 1,024 records that the search
-            finds, if it is not exact, and `cells`, the cells that it looks into of how many.
+        search: See above; `auto` is `exact` up to 100,000 records, and `ivf` from there.
+        found: Gets, if the search is not exact: `recall`, the share of the pairs of a sample of
+            4,096 records that it finds, `recall_pairs`, how many pairs those are, and `cells`, the
+            cells that it looks into of how many.
 
     Raises:
         MissingExtraError: If faiss is not installed and `search` needs it.
@@ -143,7 +144,7 @@ class _Cells:
         self._threshold = threshold
         joined = fields[0] if len(fields) == 1 else np.hstack(fields) / np.sqrt(len(fields))
         self._joined = np.ascontiguousarray(joined, dtype=np.float32)
-        self.cells = max(1, min(int(np.sqrt(len(joined))), len(joined) // 39))
+        self.cells = max(1, min(int(4 * np.sqrt(len(joined))), len(joined) // 39))
         size = self._joined.shape[1]
         self._index = faiss.IndexIVFFlat(
             faiss.IndexFlatIP(size), size, self.cells, faiss.METRIC_INNER_PRODUCT
@@ -169,14 +170,18 @@ class _Cells:
             measured = self.measured(probes)
             if measured["recall"] >= _RECALL or probes >= self.cells:
                 return measured
-            probes = min(2 * probes, self.cells)
+            probes = min(probes + probes // 2 + 1, self.cells)
 
     def measured(self, probes: int) -> dict[str, Any]:
         """Sets how many cells are looked into, and returns what share of the pairs that finds."""
         self._probes = probes
         found = len(self.pairs(self._sample, None)[0])
         share = found / self._there if self._there else 1.0
-        return {"recall": round(share, 4), "cells": f"{probes} of {self.cells}"}
+        return {
+            "recall": round(share, 4),
+            "recall_pairs": self._there,
+            "cells": f"{probes} of {self.cells}",
+        }
 
     def pairs(self, rows: Ints, among: Mask | None) -> Pairs:
         """Returns the pairs of these rows with earlier ones, in the cells that are looked into."""

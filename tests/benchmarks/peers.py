@@ -23,6 +23,7 @@ PEERS = {
         "datatrove[io,processing]==0.10.1",
         "orjson",
     ),
+    "semhash": ("semhash==0.5.0",),
 }
 """The packages of each peer."""
 

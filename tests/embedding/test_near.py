@@ -79,7 +79,7 @@ def test_clusters_find_pairs_of_one_cluster_alone_and_say_how_many():
     some = set(found(near_pairs([vectors], 0.97, search="clusters", found=seen)))
     assert some < exact
     assert abs(seen["recall"] - len(some) / len(exact)) < 0.05
-    assert seen["cells"] == "1 of 63"
+    assert seen["cells"] == "1 of 102"
 
 
 def test_a_field_that_is_the_same_everywhere_costs_nothing():

@@ -12,13 +12,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from scipy.sparse import csr_matrix
@@ -26,6 +23,7 @@ from scipy.sparse import csr_matrix
 from datakit.shingling import shingled
 from tests.benchmarks.dedup.corpus import Corpus, corpus
 from tests.benchmarks.peers import python_of
+from tests.benchmarks.running import took
 
 _TOOLS = Path(__file__).with_name("tools.py")
 _PEERS = ("datasketch", "rensa", "text-dedup", "datatrove")
@@ -68,30 +66,6 @@ class Truth:
         return right / len(rows)
 
 
-def took(python: str, tool: str, path: Path) -> dict[str, Any]:
-    """Returns what a tool took and dropped.
-
-    Raises:
-        RuntimeError: With its last words, if it failed.
-    """
-    own = dict(os.environ)
-    if python != sys.executable:
-        # What this tree is must not be what a peer imports.
-        own = {key: value for key, value in own.items() if key != "PYTHONPATH"}
-    done = subprocess.run(
-        [python, str(_TOOLS), tool, str(path)],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=tempfile.gettempdir(),
-        env=own,
-    )
-    if done.returncode:
-        raise RuntimeError(f"{tool}: {done.stderr[-500:]}")
-    found: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
-    return found
-
-
 def rows(pythons: dict[str, str], made: Corpus) -> Iterator[str]:
     """Yields the lines of a table, one for each tool."""
     truth, first = Truth(made), 0.0
@@ -99,7 +73,7 @@ def rows(pythons: dict[str, str], made: Corpus) -> Iterator[str]:
         path = Path(folder, "texts.json")
         path.write_text(json.dumps(made.texts))
         for tool, python in pythons.items():
-            found = took(python, tool, path)
+            found = took(python, _TOOLS, tool, path)
             first = first or found["cpu"]
             dropped = found["dropped"]
             yield (

@@ -1,0 +1,1 @@
+"""Dedup by embeddings, against peers on the same vectors."""
