@@ -64,7 +64,7 @@ class LocalSubject:
         self.dtype = str(next(model.parameters()).dtype).removeprefix("torch.")
         self._device = next(model.parameters()).device
         self._batch = batch or _BATCH.get(self._device.type, 16)
-        self._context = getattr(model.config, "max_position_embeddings", None) or 10**9
+        self.context = getattr(model.config, "max_position_embeddings", None) or 10**9
         self._stops = stop_ids(tokenizer, model.generation_config)
         # The model's own defaults (sampling, a repetition penalty) would not be greedy.
         self.model.generation_config = GenerationConfig(
@@ -88,21 +88,46 @@ class LocalSubject:
         Of a chat that is longer than the model's context, the beginning is cut off.
         """
         encoded = [scored_row(self.tokenizer, chat, last=last) for chat in chats]
-        fitting = [ending(each, self._context) for each in encoded]
+        fitting = [ending(each, self.context) for each in encoded]
         self._tell_cut(sum(a is not b for a, b in zip(encoded, fitting, strict=True)), "chats")
-        sums = [0.0] * len(chats)
-        done = 0
-        for places in batches([len(each.input_ids) for each in fitting], self._batch, _TOKENS):
-            with _memory(self.name):
-                found = self._sums([fitting[at] for at in places])
-            for at, value in zip(places, found, strict=True):
-                sums[at] = value
-            done += len(places)
-            self.note(Count.of(done, len(chats), "chats scored"))
+        sums = self.row_nll(
+            fitting, note=lambda done: self.note(Count.of(done, len(chats), "chats scored"))
+        )
         return [
             Scored(value, now.answer_tokens, answer_bytes(chat, whole, now, last=last))
             for chat, value, whole, now in zip(chats, sums, encoded, fitting, strict=True)
         ]
+
+    def row_nll(
+        self,
+        rows: Sequence[Encoded],
+        *,
+        batch: int | None = None,
+        note: Callable[[int], None] | None = None,
+    ) -> list[float]:
+        """Scores tokens that are given.
+
+        Args:
+            rows: Each no longer than the model's context, its first token not labelled.
+            batch: Most rows of a batch; None takes the model's own.
+            note: Is told how many are done.
+
+        Returns:
+            The negative log-likelihood of each row's labels in nats, summed.
+        """
+        sums = [0.0] * len(rows)
+        done = 0
+        for places in batches(
+            [len(each.input_ids) for each in rows], batch or self._batch, _TOKENS
+        ):
+            with _memory(self.name):
+                found = self._sums([rows[at] for at in places])
+            for at, value in zip(places, found, strict=True):
+                sums[at] = value
+            done += len(places)
+            if note:
+                note(done)
+        return sums
 
     def generate(
         self, prompts: Sequence[Sequence[Message]], *, max_new_tokens: int = 256
@@ -111,10 +136,10 @@ class LocalSubject:
 
         In bfloat16 a near tie may fall otherwise in a batch of another size; not so in float32.
         """
-        room = self._context - max_new_tokens
+        room = self.context - max_new_tokens
         if room < 1:
             raise InputError(
-                f"--max-new-tokens {max_new_tokens}: the model sees {self._context:,} tokens at "
+                f"--max-new-tokens {max_new_tokens}: the model sees {self.context:,} tokens at "
                 "once, the prompt among them."
             )
         encoded = [encode_prompt(self.tokenizer, prompt) for prompt in prompts]
@@ -217,7 +242,7 @@ class LocalSubject:
     def _tell_cut(self, count: int, what: str) -> None:
         if count:
             warnings.warn(
-                f"{self.name} sees {self._context:,} tokens at once: of {count:,} {what} the "
+                f"{self.name} sees {self.context:,} tokens at once: of {count:,} {what} the "
                 "beginning is cut off.",
                 DatakitWarning,
                 stacklevel=3,
