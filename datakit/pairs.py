@@ -30,6 +30,7 @@ __all__ = [
     "View",
     "best_first",
     "fields_of",
+    "texts_best_first",
     "walk",
 ]
 
@@ -39,6 +40,9 @@ Mask = npt.NDArray[np.bool_]
 Pairs = tuple[Ints, Ints, Floats]
 Fields = Sequence[Sequence[str]]
 Finder = Callable[[Fields, Mask, int], Iterable[Pairs]]
+
+# Without the value; its negative; a hash of the content.
+_Rank = tuple[bool, float, str]
 
 View = Literal["prompt", "joined", "full", "instruction", "output"]
 KEEP = r"^(first|longest|best:.+)$"
@@ -97,24 +101,49 @@ def best_first(records: Iterable[Record], keep: str) -> list[Record]:
         InputError: If no record at all has that score.
     """
     listed = list(records)
+    return [listed[at] for at in _order([_rank(each, keep) for each in listed], keep)]
+
+
+def texts_best_first(
+    records: Iterable[Record], keep: str, view: View
+) -> tuple[list[str], list[tuple[str, ...]]]:
+    """Returns ids and `fields_of` the records in the order of `best_first`, and holds no records.
+
+    Args:
+        records: As for `best_first`.
+        keep: Likewise.
+        view: What is compared.
+    """
+    ids: list[str] = []
+    rows: list[tuple[str, ...]] = []
+    ranks = []
+    for record in records:
+        ids.append(record.id)
+        rows.append(fields_of(record, view))
+        ranks.append(_rank(record, keep))
     if keep == "first":
-        return listed
+        return ids, rows
+    order = _order(ranks, keep)
+    return [ids[at] for at in order], [rows[at] for at in order]
+
+
+def _rank(record: Record, keep: str) -> _Rank | None:
+    if keep == "first":
+        return None
     if keep == "longest":
-        lengths = [float(len(r.instruction + r.input + r.output)) for r in listed]
-        return _ranked(listed, lengths)
-    name = keep.removeprefix("best:")
-    values = [_number(record.scores.get(name)) for record in listed]
-    if listed and not any(value is not None for value in values):
+        value: float | None = len(record.instruction + record.input + record.output)
+    else:
+        value = _number(record.scores.get(keep.removeprefix("best:")))
+    return value is None, -(value or 0.0), record.content_hash
+
+
+def _order(ranks: Sequence[_Rank | None], keep: str) -> list[int]:
+    if keep == "first":
+        return list(range(len(ranks)))
+    if ranks and all(rank is not None and rank[0] for rank in ranks):
+        name = keep.removeprefix("best:")
         raise InputError(f'keep "{keep}": no record has a score "{name}"; which step measures it?')
-    return _ranked(listed, values)
-
-
-def _ranked(records: list[Record], values: Sequence[float | None]) -> list[Record]:
-    def key(at: int) -> tuple[bool, float, str]:
-        value = values[at]
-        return value is None, -(value or 0.0), records[at].content_hash
-
-    return [records[at] for at in sorted(range(len(records)), key=key)]
+    return sorted(range(len(ranks)), key=lambda at: ranks[at] or (True, 0.0, ""))
 
 
 def _number(value: object) -> float | None:

@@ -77,13 +77,14 @@ class Rensa:
         flags = index.query_duplicate_flags_matrix_one_shot(self._matrix(sets))
         met = np.flatnonzero(np.array(flags, dtype=bool))
         some = sets.of(met)
-        parts = [
-            np.array(self._matrix(some.of(each)).to_rows(), dtype=np.uint64)
-            for each in np.array_split(np.arange(len(met)), -(-len(met) // _ROWS) or 1)
-            if len(each)
-        ]
-        if parts:
-            yield from _bands(rows[met], np.concatenate(parts), self._bands)
+        # Keys of bands are some tenth of the signatures, and those never stand here all at once.
+        keys = np.empty((self._bands, len(met)), dtype=np.uint64)
+        for start in range(0, len(met), _ROWS):
+            part = some.of(np.arange(start, min(start + _ROWS, len(met))))
+            values = np.array(self._matrix(part).to_rows(), dtype=np.uint64)
+            keys[:, start : start + _ROWS] = _bands(values, self._bands)
+        for band in range(self._bands if len(met) else 0):
+            yield rows[met], keys[band]
 
     def _matrix(self, sets: Shingled) -> Any:  # noqa: ANN401  rensa has no types
         make = self._rensa.RMinHash.digest_matrix_from_flat_token_hashes
@@ -104,7 +105,8 @@ class Datasketch:
     def buckets(self, sets: Shingled, rows: Ints) -> Iterator[tuple[Ints, Hashes]]:
         """Yields the bands of all sets; see `Sketcher`."""
         if len(rows):
-            yield from _bands(rows, self.signatures(sets.of(rows)), self._count)
+            for keys in _bands(self.signatures(sets.of(rows)), self._count):
+                yield rows, keys
 
     def signatures(self, sets: Shingled) -> npt.NDArray[Any]:
         """Returns the signature of each set, as rows."""
@@ -120,8 +122,13 @@ class Datasketch:
         return made
 
 
-def _bands(rows: Ints, signatures: npt.NDArray[Any], bands: int) -> Iterator[tuple[Ints, Hashes]]:
+def _bands(signatures: npt.NDArray[Any], bands: int) -> npt.NDArray[np.uint64]:
+    """Returns the key of each band and signature, as rows of bands."""
     length = signatures.shape[1] // bands
-    for band in range(bands):
-        part = signatures[:, band * length : (band + 1) * length]
-        yield rows, combine([*part.T, np.full(len(part), band, dtype=np.uint64)])
+    parts = (signatures[:, band * length : (band + 1) * length].T for band in range(bands))
+    return np.array(
+        [
+            combine([*part, np.full(len(signatures), band, dtype=np.uint64)])
+            for band, part in enumerate(parts)
+        ]
+    )

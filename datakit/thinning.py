@@ -15,7 +15,7 @@ import numpy as np
 
 from datakit.fields import DataRef
 from datakit.outcome import Drop
-from datakit.pairs import Finder, View, best_first, fields_of, walk
+from datakit.pairs import Finder, View, fields_of, texts_best_first, walk
 from datakit.reading import read_records
 from datakit.record import Record
 from datakit.text import clip
@@ -49,34 +49,44 @@ def thinned(
         form: Of a text, in which it is compared; None is as it was written.
         detail: Of all drops; read when all pairs are found.
     """
-    there = [(record, path) for path in against for record in read_records(path)]
-    walked = best_first(records, keep)
-    rows = [fields_of(each, view) for each in [*(record for record, _ in there), *walked]]
+    there = _there(against, view)
+    ids, rows = texts_best_first(records, keep, view)
+    texts = [*(row for _, row in there), *rows]
+    del rows
     if form is not None:
-        rows = [tuple(form(text) for text in row) for row in rows]
+        texts = [tuple(form(text) for text in row) for row in texts]
     drops: dict[str, Drop] = {}
-    dropped = thin(rows, find, len(there))
-    left = max_kept if max_kept is not None else len(walked)
-    for at, record in enumerate(walked, len(there)):
+    dropped = thin(texts, find, len(there))
+    left = max_kept if max_kept is not None else len(ids)
+    for at, id in enumerate(ids, len(there)):
         rival, score = dropped.get(at, (at, 0.0))
         if left == 0:
-            drops[record.id] = Drop("enough", max_kept=max_kept)
+            drops[id] = Drop("enough", max_kept=max_kept)
         elif rival == at:
             left -= 1
         elif rival < len(there):
-            drops[record.id] = _known(reason, *there[rival], round(score, 4), view, detail)
+            drops[id] = _known(reason, *there[rival], round(score, 4), view, detail)
         else:
-            of = walked[rival - len(there)].id
-            drops[record.id] = Drop(reason, of=of, score=round(score, 4), view=view, **detail)
+            of = ids[rival - len(there)]
+            drops[id] = Drop(reason, of=of, score=round(score, 4), view=view, **detail)
     return drops
 
 
+def _there(against: Sequence[DataRef], view: View) -> list[tuple[str, tuple[str, ...]]]:
+    """Returns, of each record that is there already, where it is, and what of it is compared."""
+    return [
+        (f"{path.shown}/{record.id}", fields_of(record, view))
+        for path in against
+        for record in read_records(path)
+    ]
+
+
 def _known(
-    reason: str, rival: Record, path: DataRef, score: float, view: View, detail: Mapping[str, Any]
+    reason: str, of: str, row: tuple[str, ...], score: float, view: View, detail: Mapping[str, Any]
 ) -> Drop:
     # The rival is in no file of this version: what is needed to see the likeness goes along.
-    text = clip("\n".join(each for each in fields_of(rival, view) if each), 1000)
-    return Drop(reason, of=f"{path.shown}/{rival.id}", score=score, view=view, **detail, rival=text)
+    text = clip("\n".join(each for each in row if each), 1000)
+    return Drop(reason, of=of, score=score, view=view, **detail, rival=text)
 
 
 def apart(fields: Sequence[Sequence[str]], kept: object, start: int) -> list[Any]:
