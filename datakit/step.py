@@ -9,9 +9,9 @@
 A source has `read()` instead: a pipeline starts from it. Beside its own argument a verb may ask
 for `llm` (`make`, `score` and `revise`) and `resources` by naming them; what is named is passed.
 Whoever names `llm` is a coroutine. Such a `score` is given one record at a time, and it and such a
-`revise` may return a `Drop` where the teacher has no usable answer. Where one call comes to several
-requests or records, `expected(seeds, llm)` returns about how many of both, `(records, requests)`,
-for a plan.
+`revise` may return a `Drop`: where the teacher has no usable answer, or speaks against the record.
+Where one call comes to several requests or records, `expected(seeds, llm)` returns about how many
+of both, `(records, requests)`, for a plan.
 """
 
 from __future__ import annotations

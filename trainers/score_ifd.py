@@ -28,7 +28,13 @@ class IfdScore:
     (Li et al. 2023, https://arxiv.org/abs/2308.12032; a small model ranks as a large one does: Li
     et al. 2024, https://arxiv.org/abs/2402.00530). Near 0 the question says it all; from 1 on it
     does not help, so answer and question may not belong together. Those papers drop what is not
-    below 1 and train on the highest of the rest. `answer_nll` is the answer's mean negative
+    below 1 and train on the highest of the rest. Here that showed no lift that could be told from
+    chance: the highest tenth of 2,000 records of Alpaca against random ones of them, embedded
+    model, five replicates of 96 examples: -0.006 nats per token, 95 % [-0.027, +0.014]
+    (`python -m tests.benchmarks.following --lift`). What it does tell is whether an answer belongs
+    to its question: of answers swapped between records 94 % have 1 and more, of the right ones
+    0.7 %. So take `filter.where: "ifd < 1"` to find mismatches, and measure before you select by
+    it. `answer_nll` is the answer's mean negative
     log-likelihood after its question, in nats per token.
 
     Records that are no chat, whose question alone is too long, or whose answer is shorter than two

@@ -22,9 +22,9 @@ import numpy.typing as npt
 from datakit.benchmark.files import item_of
 from datakit.errors import InputError
 from datakit.hub import hub_rows
-from datakit.overlap import Parts
+from datakit.overlap import Item, Parts
 
-__all__ = ["NAMES", "Benchmark", "catalogue", "named_items", "packed", "unpacked"]
+__all__ = ["NAMES", "Benchmark", "catalogue", "fetched_items", "named_items", "packed", "unpacked"]
 
 _FOLDER = "hashed"
 
@@ -77,15 +77,29 @@ def named_items(name: str) -> Iterator[Parts]:
         with resources.as_file(resources.files(__package__) / _FOLDER / f"{name}.npz") as path:
             yield from unpacked(path, name)
         return
+    yield from (each.hashed() for each in fetched_items(name))
+
+
+def fetched_items(name: str) -> Iterator[Item]:
+    """Yields the items of a benchmark by its name, with their texts, from the hub.
+
+    Raises:
+        InputError: If it cannot be fetched.
+    """
+    known = catalogue()[name]
     try:
         for where, row in hub_rows(known.hub, known.split, known.config):
             renamed = {ours: row[theirs] for ours, theirs in known.fields.items() if theirs in row}
             rest = {key: row[key] for key in row if key not in known.fields.values()}
-            yield item_of(where, rest | renamed, name).hashed()
+            yield item_of(where, rest | renamed, name)
     except InputError as error:
-        text = f"{name}: is not shipped ({known.license}), and is fetched from the hub."
+        what = "is shipped as hashes only" if known.path else f"is not shipped ({known.license})"
         raise InputError(
-            [text, *error.problems, f"{name}: offline, give your own copy as a file instead."]
+            [
+                f"{name}: {what}; its texts are fetched from the hub.",
+                *error.problems,
+                f"{name}: offline, give your own copy as a file instead.",
+            ]
         ) from None
 
 

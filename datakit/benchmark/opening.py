@@ -6,13 +6,13 @@ import os
 from collections.abc import Iterator, Sequence
 
 from datakit.benchmark.files import item_of, read_items
-from datakit.benchmark.named import NAMES, named_items
+from datakit.benchmark.named import NAMES, fetched_items, named_items
 from datakit.errors import did_you_mean
 from datakit.fields import DataRef
 from datakit.hub import hub_rows, is_hub_id
 from datakit.overlap import Item, Overlap, Parts
 
-__all__ = ["check_against", "open_overlap", "open_overlap_by"]
+__all__ = ["check_against", "open_overlap", "open_overlap_by", "texts_of"]
 
 
 def open_overlap(*against: str) -> Overlap:
@@ -48,12 +48,23 @@ def check_against(against: Sequence[DataRef]) -> None:
             )
 
 
-def _items(each: str) -> Iterator[Item | Parts]:
-    ref = DataRef(each)
-    if ref.is_path:
+def texts_of(each: str) -> Iterator[Item]:
+    """Yields the items of one benchmark with their texts; a name's are fetched from the hub.
+
+    Raises:
+        InputError: If it cannot be read or fetched.
+    """
+    if DataRef(each).is_path:
         yield from read_items(each)
     elif each in NAMES:
-        yield from named_items(each)
+        yield from fetched_items(each)
     else:
         for where, row in hub_rows(each, "test"):
             yield item_of(where, row, each.replace("/", "_"))
+
+
+def _items(each: str) -> Iterator[Item | Parts]:
+    if each in NAMES and not DataRef(each).is_path:
+        yield from named_items(each)
+    else:
+        yield from texts_of(each)

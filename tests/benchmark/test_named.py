@@ -1,6 +1,4 @@
 import json
-import sys
-import types
 
 import numpy as np
 import pytest
@@ -45,20 +43,6 @@ def test_a_shipped_one_is_found_offline():
     assert (found.of, found.side, found.score) == ("gsm8k/1", "question", 1.0)
 
 
-@pytest.fixture
-def hub(monkeypatch):
-    """A `datasets` whose hub has what a test puts there."""
-    rows = {}
-
-    def load_dataset(id, config, split, revision, streaming):
-        if id not in rows:
-            raise ConnectionError("no route to the hub")
-        return rows[id, split] if (id, split) in rows else rows[id]
-
-    monkeypatch.setitem(sys.modules, "datasets", types.SimpleNamespace(load_dataset=load_dataset))
-    return rows
-
-
 def test_others_are_read_from_the_hub(hub):
     hub["Rowan/hellaswag"] = [{"ctx": "A man sits on a roof.", "endings": ["he falls", "he rises"]}]
     (item,) = named_items("hellaswag")
@@ -79,7 +63,7 @@ def test_offline_it_is_said_what_to_do(hub):
     with pytest.raises(InputError) as caught:
         list(named_items("mmlu"))
     first, why, last = caught.value.problems
-    assert first == "mmlu: is not shipped (MIT), and is fetched from the hub."
+    assert first == "mmlu: is not shipped (MIT); its texts are fetched from the hub."
     assert "no route to the hub" in why
     assert last == "mmlu: offline, give your own copy as a file instead."
 

@@ -1,4 +1,4 @@
-"""Whether IFD knows an answer from another record's: with the question blanked, and published form.
+"""Whether IFD knows an answer from another record's, and whether selecting by it helps.
 
     python -m tests.benchmarks.following --data ../data
     python -m tests.benchmarks.following --data ../data --lift
