@@ -23,7 +23,7 @@ from datakit.shingling import Shingled, distinct, joined, shingled
 from datakit.sketching import Backend, Sketcher, sketcher
 from datakit.text import Hashes, Shingle, combine, hash64
 
-__all__ = ["bands_for", "minhash_pairs"]
+__all__ = ["bands_for", "chance", "minhash_pairs"]
 
 # Chance that a pair just at the threshold becomes a candidate; verifying costs less than missing.
 RECALL = 0.95
@@ -41,9 +41,14 @@ def bands_for(threshold: float, num_perm: int, recall: float = RECALL) -> tuple[
     """
     for rows in range(num_perm, 1, -1):
         bands = num_perm // rows
-        if 1 - (1 - threshold**rows) ** bands >= recall:
+        if chance(threshold, bands, rows) >= recall:
             return bands, rows
     return num_perm, 1
+
+
+def chance(similarity: float, bands: int, rows: int) -> float:
+    """Returns how likely a pair of that similarity shares a band: the S-curve."""
+    return float(1 - (1 - similarity**rows) ** bands)
 
 
 def minhash_pairs(

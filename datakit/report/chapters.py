@@ -1,4 +1,4 @@
-"""The chapters about the records: drops, length, language, near-duplicates, contamination."""
+"""The chapters about the records: drops, length, language, contamination."""
 
 from __future__ import annotations
 
@@ -7,17 +7,16 @@ from collections.abc import Collection
 
 from datakit.language import UNKNOWN
 from datakit.report.about import About, kind_of, percent
-from datakit.report.charts import Bar, Bin, bars, bins, histogram, table
-from datakit.report.evidence import example, pair
+from datakit.report.charts import Bar, bars, bins, histogram, table
+from datakit.report.evidence import example
 from datakit.report.facts import Facts
 from datakit.report.markup import Child, Markup, el, quote
-from datakit.report.sample import FIELDS, Sample
+from datakit.report.sample import FIELDS
 
-__all__ = ["contamination", "dropped", "languages", "lengths", "near_duplicates"]
+__all__ = ["contamination", "dropped", "languages", "lengths"]
 
 _GROUPS = 24
 _EXAMPLES = 3
-_PAIRS = 6
 _PERCENTILES = (1, 5, 25, 50, 75, 95, 99)
 
 
@@ -155,40 +154,6 @@ def languages(about: About, facts: Facts) -> Markup:
     return _chapter("language", "Language", chart)
 
 
-def near_duplicates(about: About, facts: Facts) -> Markup:
-    """Returns how close the closest of the dropped records were to what was kept."""
-    title = "Near-duplicates"
-    if not facts.similarities and not about.ran("dedup"):
-        note = "Not measured: no step of this pipeline compares records with each other."
-        return _chapter("near-duplicates", title, el("p", note, class_="none"))
-    if not facts.similarities:
-        note = "Records were compared with each other; none was too similar."
-        return _chapter("near-duplicates", title, el("p", note, class_="none"))
-    shown = {sample.id for sample in (*facts.kept, *facts.dropped)}
-    steps = list(facts.similarities.items())[:6]
-    charts = [
-        histogram(f"Similarity, {step}", _scores(counts), "similarity, %")
-        for step, counts in steps
-        if len(counts) > 1
-    ]
-    same = [
-        el("p", f"{step}: {counts.total():,}, all of them at {min(counts)} %.")
-        for step, counts in steps
-        if len(counts) == 1
-    ]
-    closest = _spread(facts.pairs)
-    intro = "A record is dropped only for one that the step keeps. Words that both have are marked."
-    return _chapter(
-        "near-duplicates",
-        title,
-        el("p", intro),
-        same,
-        el("div", charts, class_="grid") if charts else None,
-        el("h3", "The closest"),
-        [pair(each, facts.rivals.get(_of(each)), shown) for each in closest[:_PAIRS]],
-    )
-
-
 def contamination(about: About, facts: Facts) -> Markup:
     """Returns which benchmarks the records were compared with, and what was found."""
     rows = [row for row in about.funnel if kind_of(row.step) == "contamination"]
@@ -215,27 +180,3 @@ def contamination(about: About, facts: Facts) -> Markup:
         else None,
         table(("benchmark", "SHA-256"), files) if files else None,
     )
-
-
-def _of(sample: Sample) -> str:
-    return (sample.drop.of or "") if sample.drop else ""
-
-
-def _spread(pairs: tuple[Sample, ...]) -> list[Sample]:
-    """Returns pairs with those of exact duplicates last: there is nothing to compare in them."""
-    distinct = list({pair.texts: pair for pair in reversed(pairs)}.values())[::-1]
-    return sorted(
-        distinct,
-        key=lambda each: bool(each.drop and "exact" in each.drop.reason),
-    )
-
-
-def _scores(counts: Counter[int]) -> list[Bin]:
-    width = 5 if min(counts) < 85 else 1
-    low = min(counts) - min(counts) % width
-    return [
-        Bin(start, start + width, sum(counts[at] for at in range(start, start + width)))
-        if start < 100
-        else Bin(100, 101, counts[100])
-        for start in range(low, 101, width)
-    ]

@@ -15,6 +15,8 @@ __all__ = ["example", "pair"]
 
 _CLIP = 360
 _BETWEEN = " .,;:'\"()-_"
+# What a drop calls the text of a record of another dataset, and that of an item.
+_RIVALS = ("rival", "item")
 _SPAN_KEYS = ("field", "start", "end", "text")
 
 
@@ -30,6 +32,8 @@ def example(sample: Sample, facts: Facts, shown: Collection[str]) -> Markup:
     rival = facts.rivals.get(drop.of or "") if drop else None
     if rival is not None and drop is not None and drop.reason != "seed":
         return pair(sample, rival, shown)
+    if _outside(sample):
+        return pair(sample, None, shown)
     return el(
         "article",
         el("p", _link(sample.id, shown), _evidence(sample), class_="evidence"),
@@ -42,26 +46,42 @@ def pair(sample: Sample, rival: Sample | None, shown: Collection[str]) -> Markup
     """Returns a dropped record beside the one that it was compared with, shared words marked."""
     drop = sample.drop
     score = drop.score if drop else None
-    if rival is None:
-        other: Child = el("p", "The other record is not in this version.", class_="none")
-    else:
-        other = _texts(rival, _shared(rival, sample))
     name = rival.id if rival else str(drop.of if drop else "")
     status = "kept" if rival and rival.drop is None else "dropped later"
+    own = _texts(sample, _shared(sample, rival) if rival else {})
+    if rival is not None:
+        other: Child = _texts(rival, _shared(rival, sample))
+    elif text := _outside(sample):
+        status = "benchmark item" if sample.is_benchmark else "there already"
+        own, other = _beside(sample, name, text)
+    else:
+        other = el("p", "The other record is not in this version.", class_="none")
     word = "Similarity" if drop and drop.reason != "revised" else "Became"
     # Rounded down: only what is the same has 1.00.
     head = f"{word} {int(score * 100) / 100:.2f}" if isinstance(score, int | float) else word
     return el(
         "article",
         el("p", el("strong", head), " ", _evidence(sample), class_="evidence"),
-        el("div", el("h4", "Dropped ", _link(sample.id, shown)), _side(sample, rival)),
+        el("div", el("h4", "Dropped ", _link(sample.id, shown)), own),
         el("div", el("h4", f"{status.capitalize()} ", _link(name, shown)), other),
         class_="example pair",
     )
 
 
-def _side(sample: Sample, rival: Sample | None) -> Markup:
-    return _texts(sample, _shared(sample, rival) if rival else {})
+def _beside(sample: Sample, name: str, text: str) -> tuple[Markup, Markup]:
+    """Returns a record's texts and one text from elsewhere: a field may stand anywhere in it."""
+    whole = Sample(sample.id, ("\n".join(sample.texts), "", ""), (0, 0, 0), {})
+    other = Sample(name, (text, "", ""), (len(text), 0, 0), {})
+    view = str(sample.drop.detail.get("view", "prompt")) if sample.drop else "prompt"
+    output = text if view in ("full", "output") else ""
+    anywhere = Sample(name, (text, text, output), (0, 0, 0), {})
+    return _texts(sample, _shared(sample, anywhere)), _texts(other, _shared(other, whole))
+
+
+def _outside(sample: Sample) -> str:
+    """Returns the text of a rival that is in no file of the version: a drop has it with it."""
+    detail = sample.drop.detail if sample.drop else {}
+    return str(next((detail[key] for key in _RIVALS if detail.get(key)), ""))
 
 
 def _link(id: str, shown: Collection[str]) -> Child:
@@ -98,6 +118,8 @@ def _evidence(sample: Sample) -> Child:
         items.append(_item("item", drop.of))
         items += [_item("score", f"{drop.score:.2f}")] if drop.score is not None else []
     for key, value in drop.detail.items():
+        if key in _RIVALS:
+            continue
         if key not in _SPAN_KEYS or (key == "text" and not _span_marks(sample)):
             text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
             items.append(_item(key, text))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datakit.report import chapters, growth, provenance, records
+from datakit.report import chapters, duplicates, growth, provenance, records
 from datakit.report.about import About
 from datakit.report.collect import collect
 from datakit.report.document import contents, document, resource
@@ -43,7 +43,7 @@ def render(version: Version) -> str:
             chapters.dropped(about, facts),
             chapters.lengths(about, facts),
             chapters.languages(about, facts),
-            chapters.near_duplicates(about, facts),
+            duplicates.near_duplicates(about, facts),
             chapters.contamination(about, facts),
             records.chapter(about, facts),
             provenance.chapter(about),
