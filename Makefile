@@ -8,7 +8,7 @@ BIN      := $(VENV)/bin
 PIP      := $(BIN)/pip --disable-pip-version-check --quiet
 PYTEST   := $(BIN)/pytest
 
-.PHONY: demo lift calibrate bench test test-full lint format docs clean help
+.PHONY: demo lift calibrate bench bench-data test test-full lint format docs clean help
 help:
 	@sed -n 's/^# //p' Makefile
 
@@ -25,6 +25,14 @@ calibrate: $(VENV)/.dev
 # Throughput of generation against its peers, which are installed into build/peers.
 bench: $(VENV)/.dev
 	$(BIN)/python -m tests.benchmarks.throughput --venvs build/peers --count 4000
+
+# Dedup, filters and contamination on public data, which DATA names; peers are in build/peers.
+bench-data: $(VENV)/.dev
+	@test -d "$(DATA)" || { echo "name a folder with the data: make bench-data DATA=../data"; exit 2; }
+	for each in dedup meaning; do \
+	  $(BIN)/python -m tests.benchmarks.$$each --data "$(DATA)" --venvs build/peers || exit; done
+	for each in contamination contamination.rephrased quality language following; do \
+	  $(BIN)/python -m tests.benchmarks.$$each --data "$(DATA)" || exit; done
 
 test: $(VENV)/.dev
 	$(PYTEST) -n 2 --dist loadfile -m "not slow" --cov --cov-report=term:skip-covered --no-cov-on-fail

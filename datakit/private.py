@@ -51,6 +51,8 @@ _FORMS: dict[Kind, re.Pattern[str]] = {
     "iban": re.compile(r"(?<!\w)[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?(?!\w)"),
     "ip": re.compile(r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?![\w.])"),
 }
+# No known form of a key is shorter; a text of a million lines may be empty in most.
+_SHORTEST_KEY = 8
 # Made for examples (RFC 2606); nobody's.
 _EXAMPLE = re.compile(r"@(?:[\w-]+\.)*(?:example(?:\.(?:com|org|net))?|test|invalid|localhost)\Z")
 
@@ -79,7 +81,7 @@ def keys_in(text: str) -> list[Found]:
     found: list[Found] = []
     offset = 0
     for line in text.splitlines(keepends=True):
-        for kind, patterns in _detectors():
+        for kind, patterns in _detectors() if len(line) >= _SHORTEST_KEY else ():
             for pattern in patterns:
                 spans = (match.span() for match in pattern.finditer(line))
                 found += [Found(offset + a, offset + b, kind) for a, b in spans if b > a]

@@ -87,12 +87,13 @@ def _dedup_args(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--max-kept", type=int, metavar="N", help="stop when N records are kept, the best first"
     )
+    parser.add_argument("--model", help="of --method embedding: static, a folder or a hub id")
 
 
 @command(_dedup_args)
 def dedup(args: argparse.Namespace, console: Console) -> int:
     """Drop duplicates from any file; every dropped record names the one that was kept."""
-    names = ("threshold", "view", "keep", "against", "max_kept")
+    names = ("threshold", "view", "keep", "against", "max_kept", "model")
     options = {name: getattr(args, name) for name in names}
     given = {key: value for key, value in options.items() if value is not None}
     cls = registry.find(f"dedup.{args.method}")

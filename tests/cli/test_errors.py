@@ -657,6 +657,11 @@ WORDS = [
         "--threshold does not go with --method exact.",
     ),
     words(
+        "model of another method",
+        "dedup data.jsonl -o o.jsonl --model static",
+        "--model does not go with --method minhash.",
+    ),
+    words(
         "step's YAML",
         "filter data.jsonl -o o.jsonl --step 'filter.length: {min_chars: [}'",
         "--step:1:29: not YAML: ",
