@@ -31,7 +31,7 @@ bench-data: $(VENV)/.dev
 	@test -d "$(DATA)" || { echo "name a folder with the data: make bench-data DATA=../data"; exit 2; }
 	for each in dedup meaning; do \
 	  $(BIN)/python -m tests.benchmarks.$$each --data "$(DATA)" --venvs build/peers || exit; done
-	for each in contamination contamination.rephrased quality language following; do \
+	for each in contamination contamination.rephrased quality language private following; do \
 	  $(BIN)/python -m tests.benchmarks.$$each --data "$(DATA)" || exit; done
 
 test: $(VENV)/.dev

@@ -81,6 +81,21 @@ def test_redaction_leaves_the_rest_and_names_its_parent():
     assert Redact().revise(Record("Nothing of it.", id="r")) is None
 
 
+@pytest.mark.parametrize(
+    ("kind", "key"),
+    [
+        ("anthropic_key", "sk-" + "ant-api03-" + "aB3dE5fG7h" * 9),
+        ("openai_key", "sk-" + "proj-" + "aB3dE5fG7h" * 5),
+        ("hugging_face_token", "hf" + "_" + "aB3dE5fG7h" * 3 + "abcd"),
+        ("google_api_key", "AI" + "za" + "aB3dE5fG7h" * 3 + "aB3-_"),
+    ],
+)
+def test_keys_of_those_who_serve_models(kind, key):
+    text = f"export KEY={key}\nno-key: sk-ant- hf_short AIza sk-learn-is-a-package-for-python"
+    ((found),) = keys_in(text)
+    assert (found.kind, text[found.start : found.end]) == (kind, key)
+
+
 def test_it_is_not_installed(monkeypatch):
     from datakit import private
 
