@@ -13,6 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import PurePath
 from typing import Any
 
+from datakit.benchmark import NAMES, catalogue
 from datakit.fingerprint import content_sha256
 from datakit.llm.client import Totals
 from datakit.record import Record
@@ -115,6 +116,10 @@ def _inputs(pipeline: Pipeline) -> Iterator[dict[str, str]]:
         for spec in dataclasses.fields(step):
             for each in _paths(getattr(step, spec.name)):
                 yield {"step": step.step_name, **_file(each)}
+        for name in getattr(step, "against", ()):
+            if name in NAMES and (sha256 := catalogue()[name].sha256):
+                # What is shipped was made of that file.
+                yield {"step": step.step_name, "path": str(name), "sha256": sha256}
 
 
 def _paths(value: object) -> Iterator[FilePath | FileRef]:

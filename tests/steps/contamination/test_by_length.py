@@ -69,3 +69,19 @@ def test_a_benchmark_by_its_name():
     )
     drop = ByLength(against=("gsm8k", "mbpp")).check(record, Resources())
     assert (drop.of, drop.score) == ("mbpp/217", 1.0)
+
+
+def test_the_manifest_says_which_file_a_named_benchmark_was_made_of(tmp_path):
+    import datakit
+    from datakit.benchmark import catalogue
+
+    (tmp_path / "data.jsonl").write_text('{"instruction": "Count the boats.", "output": "Two."}\n')
+    (tmp_path / "p.yaml").write_text(
+        "name: clean\nsource: data.jsonl\nsteps:\n"
+        "  - contamination.by_length: {against: [gsm8k, humaneval]}\n"
+    )
+    version = datakit.run(tmp_path / "p.yaml", store=tmp_path / "store")
+    assert version.manifest["inputs"] == [
+        {"step": "contamination.by_length", "path": name, "sha256": catalogue()[name].sha256}
+        for name in ("gsm8k", "humaneval")
+    ]
