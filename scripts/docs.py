@@ -50,7 +50,7 @@ def steps() -> str:
     parts = [NOTE, "# Steps\n"]
     rows = [describe(registry.find(name)) for name in registry.names()]
     for row in rows:
-        if not row["module"].startswith("datakit."):
+        if not row["module"].startswith(("datakit.", "trainers.")):
             continue
         text = row["doc"].partition("\nArgs:")[0].strip()
         parts.append(f"\n## {row['name']}\n\nVerb: `{row['verb']}`. {text}\n")
