@@ -1,8 +1,8 @@
 """Pairs of records whose vectors are near each other, by one of three searches.
 
-`exact` computes all cosines. `ivf` looks only into the cells of a faiss index that are nearest to a
-vector, as many as are needed to find what the exact search finds on a sample. `clusters` looks into
-one cell alone, as SemDeDup does (Abbas et al. 2023).
+`exact` leaves out only what cannot be near (see `bounds`). `ivf` looks only into the cells of a
+faiss index that are nearest to a vector, as many as are needed to find what the exact search finds
+on a sample. `clusters` looks into one cell alone, as SemDeDup does (Abbas et al. 2023).
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from datakit.embedding.bounds import Bounds, side_by_side
 from datakit.embedding.models import Vectors
 from datakit.errors import MissingExtraError
 from datakit.pairs import Mask, Pairs
@@ -22,12 +23,15 @@ __all__ = ["EXACT_BELOW", "Search", "near_pairs"]
 Search = Literal["auto", "exact", "ivf", "clusters"]
 Ints = npt.NDArray[np.int64]
 
-EXACT_BELOW = 100_000
+EXACT_BELOW = 300_000
 """Records up to which `auto` is exact."""
 
 _BLOCK = 1024
-_SAMPLE = 4096
-_RECALL = 0.999
+# Where more than one pair in so many may be near, all cosines at once are cheaper.
+_MANY = 64
+_SAMPLE = 16_384
+# Of the sample half as many pairs may be missed as of all: it has only so many.
+_RECALL = 0.9995
 _TRAINED = 48
 _PAIRS = 65_536
 _SEED = 7
@@ -48,9 +52,9 @@ def near_pairs(
         threshold: Lowest cosine.
         kept: What the walk has not dropped, or None for every pair.
         start: The first record that is compared with those before it.
-        search: See above; `auto` is `exact` up to 100,000 records, and `ivf` from there.
+        search: See above; `auto` is `exact` up to 300,000 records, and `ivf` from there.
         found: Gets, if the search is not exact: `recall`, the share of the pairs of a sample of
-            4,096 records that it finds, `recall_pairs`, how many pairs those are, and `cells`, the
+            16,384 records that it finds, `recall_pairs`, how many pairs those are, and `cells`, the
             cells that it looks into of how many.
 
     Raises:
@@ -71,20 +75,29 @@ def _telling(fields: Sequence[Vectors]) -> list[Vectors]:
 
 def _exact(fields: Sequence[Vectors], threshold: float, kept: Mask, start: int) -> Iterator[Pairs]:
     count = len(fields[0])
+    bounds = Bounds(fields, threshold)
     for first in range(start, count, _BLOCK):
         rows = np.arange(first, min(first + _BLOCK, count))
         found = [
-            _tile(fields, rows, columns, threshold)
-            for columns in _tiles(np.flatnonzero(kept[:first]), rows)
+            _bounded(bounds, fields, rows, columns, threshold)
+            for columns in (*_tiles(np.flatnonzero(kept[:first])), rows)
         ]
         later, earlier, score = (np.concatenate(each) for each in zip(*found, strict=True))
         yield later, earlier, score
 
 
-def _tiles(before: Ints, rows: Ints) -> Iterator[Ints]:
-    for start in range(0, len(before), _BLOCK):
-        yield before[start : start + _BLOCK]
-    yield rows
+def _bounded(
+    bounds: Bounds, fields: Sequence[Vectors], rows: Ints, columns: Ints, threshold: float
+) -> Pairs:
+    later, earlier = bounds.pairs(rows, columns)
+    if len(later) > len(rows) * len(columns) // _MANY:
+        return _tile(fields, rows, columns, threshold)
+    return _checked(fields, later, earlier, threshold)
+
+
+def _tiles(records: Ints) -> Iterator[Ints]:
+    for start in range(0, len(records), _BLOCK):
+        yield records[start : start + _BLOCK]
 
 
 def _tile(fields: Sequence[Vectors], rows: Ints, columns: Ints, threshold: float) -> Pairs:
@@ -126,8 +139,7 @@ def _by_cells(
 class _Cells:
     """An inverted file over the fields side by side.
 
-    The mean of the cosines of two fields is the cosine of both together, and is never below the
-    least of them: what the index finds at the threshold holds all that is looked for.
+    What it finds at the threshold holds all that is looked for; see `side_by_side`.
 
     Args:
         fields: Unit vectors as rows.
@@ -142,8 +154,7 @@ class _Cells:
         self._faiss = faiss
         self._fields = fields
         self._threshold = threshold
-        joined = fields[0] if len(fields) == 1 else np.hstack(fields) / np.sqrt(len(fields))
-        self._joined = np.ascontiguousarray(joined, dtype=np.float32)
+        self._joined = joined = side_by_side(fields)
         self.cells = max(1, min(int(4 * np.sqrt(len(joined))), len(joined) // 39))
         size = self._joined.shape[1]
         self._index = faiss.IndexIVFFlat(
@@ -158,9 +169,11 @@ class _Cells:
         # Even steps through the walk, so that near and far neighbours are both among them.
         at = np.linspace(0, len(joined) - 1, min(_SAMPLE, len(joined)))
         self._sample = np.unique(at.astype(np.int64))
+        bounds = Bounds(fields, threshold)
         self._there = sum(
-            len(_tile(fields, self._sample, columns, threshold)[0])
-            for columns in _tiles(np.arange(len(joined)), self._sample[:0])
+            len(_bounded(bounds, fields, rows, columns, threshold)[0])
+            for rows in _tiles(self._sample)
+            for columns in _tiles(np.arange(len(joined)))
         )
 
     def tuned(self) -> dict[str, Any]:
@@ -195,14 +208,15 @@ class _Cells:
         )
         later = np.repeat(rows, np.diff(limits.astype(np.int64)))
         near = others < later
-        return self._checked(later[near], others[near])
+        return _checked(self._fields, later[near], others[near], self._threshold)
 
-    def _checked(self, later: Ints, earlier: Ints) -> Pairs:
-        score = np.ones(len(later), dtype=np.float32)
-        for vectors in self._fields:
-            for start in range(0, len(later), _PAIRS):
-                part = slice(start, start + _PAIRS)
-                cosine = np.einsum("ij,ij->i", vectors[later[part]], vectors[earlier[part]])
-                np.minimum(score[part], cosine, out=score[part])
-        near = score >= self._threshold
-        return later[near], earlier[near], score[near].astype(np.float64)
+
+def _checked(fields: Sequence[Vectors], later: Ints, earlier: Ints, threshold: float) -> Pairs:
+    score = np.ones(len(later), dtype=np.float32)
+    for vectors in fields:
+        for start in range(0, len(later), _PAIRS):
+            part = slice(start, start + _PAIRS)
+            cosine = np.einsum("ij,ij->i", vectors[later[part]], vectors[earlier[part]])
+            np.minimum(score[part], cosine, out=score[part])
+    near = score >= threshold
+    return later[near], earlier[near], score[near].astype(np.float64)

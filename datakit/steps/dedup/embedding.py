@@ -21,7 +21,7 @@ class Embedding:
 
     Similarity is the cosine of sentence embeddings. With view `prompt` it is that of the less
     similar of instruction and input. The default model reads the first 256 tokens of a text, and
-    hardly tells "over 5000" from "over 6000". Above 100,000 records a faiss index finds the pairs;
+    hardly tells "over 5000" from "over 6000". Above 300,000 records a faiss index finds the pairs;
     how many of them it finds is measured on a sample, and noted with each drop as `recall`.
 
     Args:
@@ -37,7 +37,7 @@ class Embedding:
             static models are lower, so look at the drops before you trust a threshold.
         search: `exact`: all pairs. `ivf`: those that an index finds, tuned to 99.9 % of them.
             `clusters`: those in one cluster, as SemDeDup does (Abbas et al. 2023,
-            https://arxiv.org/abs/2303.09540). `auto`: exact up to 100,000 records, then `ivf`.
+            https://arxiv.org/abs/2303.09540). `auto`: exact up to 300,000 records, then `ivf`.
     """
 
     threshold: Annotated[float, Meta(gt=0, le=1)] = 0.9

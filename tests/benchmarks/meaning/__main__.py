@@ -68,8 +68,8 @@ def main() -> None:
     truth, first = Truth(vectors), 0.0
     print(
         f"{len(texts):,} vectors of {vectors.shape[1]} numbers\n\n"
-        "| tool | CPU | by the first | peak memory | dropped | recall | precision | own recall |\n"
-        "| --- | --- | --- | --- | --- | --- | --- | --- |"
+        "| tool | CPU | by the first | dropped | recall | precision | own recall |\n"
+        "| --- | --- | --- | --- | --- | --- | --- |"
     )
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "vectors.npy")
@@ -81,7 +81,7 @@ def main() -> None:
             own = f"{found['recall']:.2%}" if "recall" in found else ""
             print(
                 f"| {tool} | {found['cpu']:.2f} s | {found['cpu'] / first:.1f} "
-                f"| {found['mib']:,.0f} MiB | {len(found['dropped']):,} | {recall:.2%} "
+                f"| {len(found['dropped']):,} | {recall:.2%} "
                 f"| {precision:.2%} | {own} |",
                 flush=True,
             )
