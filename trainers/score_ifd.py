@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from msgspec import Meta
 
 from datakit.errors import InputError
+from datakit.hub import is_hub_id
 from datakit.record import Record
 from datakit.step import FileRef, Resources, step
 from trainers.deciding import deciding
@@ -37,9 +38,9 @@ class IfdScore:
     it. `answer_nll` is the answer's mean negative
     log-likelihood after its question, in nats per token.
 
-    Records that are no chat, whose question alone is too long, or whose answer is shorter than two
-    tokens get none, so that `filter.where: "ifd < 1"` drops them as `no_score`. Of a longer answer
-    the first tokens that fit are scored.
+    Records that are no chat, or whose question alone is too long, get none, so that
+    `filter.where: "ifd < 1"` drops them as `no_score`. Of a longer answer the first tokens that fit
+    are scored.
 
     Args:
         model: What reads: `embedded`, a folder, a .gguf file, or a hub id.
@@ -68,6 +69,13 @@ class IfdScore:
             model, *rest = deciding(folder)
             object.__setattr__(self, "model", model)
             object.__setattr__(self, "counts", tuple(rest))
+        elif not given.is_file() and (
+            self.model.is_path or not is_hub_id(self.model.partition("@")[0])
+        ):
+            raise ValueError(
+                f'model: there is no model "{self.model}"; it is `embedded`, a folder, a .gguf '
+                "file, or a hub id (owner/name)"
+            )
 
     def score(self, records: Sequence[Record], resources: Resources) -> list[dict[str, Any]]:
         """Returns `ifd` and `answer_nll` of each record, or nothing where it has none."""

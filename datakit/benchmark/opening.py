@@ -42,9 +42,9 @@ def check_against(against: Sequence[DataRef]) -> None:
         if os.path.isdir(each):
             raise ValueError(f"against: {each} is a folder; name a file in it")
         if not (each.is_path or each in NAMES or is_hub_id(each) or "@" in each):
-            near = did_you_mean(each, NAMES) or f"; there are {', '.join(NAMES)}"
+            near = did_you_mean(each, NAMES) or f"; there are {', '.join(NAMES)}."
             raise ValueError(
-                f'against: there is no benchmark "{each}"{near}; a file is written ./{each}'
+                f'against: there is no benchmark "{each}"{near} A file is written ./{each}'
             )
 
 

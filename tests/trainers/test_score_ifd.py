@@ -9,7 +9,6 @@ import pytest
 
 import datakit
 from datakit import registry
-from datakit.errors import InputError
 from datakit.fingerprint import identity
 from datakit.record import Record
 from datakit.step import Resources, StepError
@@ -108,16 +107,14 @@ def test_a_model_is_known_by_its_files(tiny_model_dir, tiny_adapter_dir, tmp_pat
     [
         ("http://127.0.0.1:1/v1", "a server does not tell"),
         ("{empty}", "holds no weights"),
+        ("embeded", 'there is no model "embeded"'),
+        ("./nowhere", "there is no model"),
+        ("./nowhere.gguf", "there is no model"),
     ],
 )
 def test_what_cannot_read_is_refused_at_once(model, said, tmp_path):
     with pytest.raises(StepError, match=said):
         IfdScore(model=model.format(empty=tmp_path))
-
-
-def test_a_name_that_means_nothing_is_refused_when_it_is_opened():
-    with pytest.raises(InputError, match="no such model"):
-        IfdScore(model="embeded").score([Record("a", output="b c d")], Resources())
 
 
 @pytest.mark.slow

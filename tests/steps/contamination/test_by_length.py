@@ -54,7 +54,7 @@ def test_the_index_is_built_once(path):
     ("against", "says"),
     [
         (("gsm9k",), r'against: there is no benchmark "gsm9k"; did you mean "gsm8k"'),
-        (("mine",), r"there are alpaca_eval, .* a file is written ./mine"),
+        (("mine",), r"there are alpaca_eval, .* A file is written ./mine"),
         ((), r"against"),
     ],
 )
