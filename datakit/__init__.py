@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from datakit.step import FilePath, FileRef, Resources, step
 
 if TYPE_CHECKING:
+    from datakit.api import diff as diff
     from datakit.api import load as load
     from datakit.api import plan as plan
     from datakit.api import run as run
@@ -59,6 +60,7 @@ _PUBLIC = {
     "filter": "datakit.direct",
     "generate": "datakit.generating",
     "import_batch": "datakit.offline",
+    "diff": "datakit.api",
     "load": "datakit.api",
     "plan": "datakit.api",
     "run": "datakit.api",
@@ -84,6 +86,7 @@ __all__ = [
     "apply",
     "contamination",
     "dedup",
+    "diff",
     "export_batch",
     "filter",
     "generate",

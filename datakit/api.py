@@ -25,9 +25,10 @@ from datakit.running.knobs import unheeded
 from datakit.running.pipeline import Pipeline
 from datakit.running.plan import Plan, make_plan, requests_of
 from datakit.running.progress import Progress
-from datakit.store import Store, Version, located
+from datakit.store import Diff, Store, Version, located
+from datakit.store import diff as compare
 
-__all__ = ["Prepared", "Run", "execute", "load", "plan", "prepare", "run"]
+__all__ = ["Prepared", "Run", "diff", "execute", "load", "plan", "prepare", "run"]
 
 
 def run(
@@ -216,3 +217,17 @@ def _count(pipeline: Pipeline) -> int:
 def load(reference: str, *, store: str | Path | None = None) -> Version:
     """Returns a version: `sql@v3`, `sql@latest`, `sql@v3~1`, or its folder."""
     return Store(store).load(reference)
+
+
+def diff(before: str | Version, after: str | Version, *, store: str | Path | None = None) -> Diff:
+    """Returns what differs between two versions: what came, went and changed, and why.
+
+    Args:
+        before: The earlier version, or its reference.
+        after: The later one, or its reference; it may be of another dataset.
+        store: The folder of versions.
+    """
+    one, other = (
+        each if isinstance(each, Version) else load(each, store=store) for each in (before, after)
+    )
+    return compare(one, other)

@@ -29,6 +29,7 @@ SURFACE = [
     "apply",
     "contamination",
     "dedup",
+    "diff",
     "export_batch",
     "filter",
     "generate",

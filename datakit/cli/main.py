@@ -42,6 +42,8 @@ COMMANDS = {
     "ls": ("versions", "datasets and their newest versions"),
     "log": ("versions", "versions of a dataset"),
     "show": ("versions", "a version, or one of its records"),
+    "diff": ("history", "what changed between two versions"),
+    "tag": ("history", "give a version a name"),
     "verify": ("versions", "whether a version is as it was written"),
     "lineage": ("versions", "where a record comes from"),
     "report": ("versions", "write the quality report"),

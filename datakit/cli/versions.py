@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -56,8 +57,12 @@ def log(args: argparse.Namespace, console: Console) -> int:
         near = did_you_mean(args.name, store.names())
         hint = near or ". See: datakit ls"
         raise StoreError(f'there is no dataset "{args.name}" in the folder {store.root}{hint}')
-    console.document([_summary(version) for version in reversed(found)])
-    _list(list(reversed(found)), console)
+    tags = store.tags(args.name).all().items()
+    named = {each.ref: [tag for tag, of in tags if each.path.name == of] for each in found}
+    console.document(
+        [_summary(version) | {"tags": named[version.ref]} for version in reversed(found)]
+    )
+    _list(list(reversed(found)), console, named if any(named.values()) else None)
     return 0
 
 
@@ -72,7 +77,9 @@ def _summary(version: Version) -> dict[str, Any]:
     }
 
 
-def _list(versions: list[Version], console: Console) -> None:
+def _list(
+    versions: list[Version], console: Console, named: Mapping[str, Sequence[str]] | None = None
+) -> None:
     rows = []
     for version in versions:
         told = _summary(version)
@@ -84,9 +91,19 @@ def _list(versions: list[Version], console: Console) -> None:
                 f"{told['made']:,}",
                 f"{told['dropped']:,}",
                 version.usd,
+                *([", ".join(named[version.ref])] if named else ()),
             ]
         )
-    console.table(["version", "created", "records", "made", "dropped", "cost"], rows, "llrrrr")
+    head = [
+        "version",
+        "created",
+        "records",
+        "made",
+        "dropped",
+        "cost",
+        *(["tags"] if named else ()),
+    ]
+    console.table(head, rows, "llrrrrl"[: len(head)])
 
 
 def _show_args(parser: argparse.ArgumentParser) -> None:

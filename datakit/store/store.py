@@ -6,12 +6,13 @@ import fcntl
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
 from datakit.errors import StoreError, did_you_mean
+from datakit.store.tags import Tags
 from datakit.store.version import Version
 from datakit.store.write import Draft
 
@@ -19,12 +20,12 @@ __all__ = ["Store", "is_reference"]
 
 _VERSION = re.compile(r"v([1-9][0-9]*)\Z")
 _REFERENCE = re.compile(
-    r"(?P<name>[a-z0-9][a-z0-9_.-]*)@(?P<version>latest|v[1-9][0-9]*)(~(?P<back>[0-9]+))?\Z"
+    r"(?P<name>[a-z0-9][a-z0-9_.-]*)@(?P<version>[a-z0-9][a-z0-9_.-]*)(~(?P<back>[0-9]+))?\Z"
 )
 
 
 def is_reference(text: str) -> bool:
-    """Returns whether a text names a version, such as `sql@v3`, `sql@latest` or `sql@v3~1`."""
+    """Returns whether a text names a version: `sql@v3`, `sql@latest`, `sql@v3~1`, `sql@tag`."""
     return "@" in text and _REFERENCE.match(text) is not None
 
 
@@ -76,13 +77,24 @@ class Store:
             near = did_you_mean(name, self.names())
             hint = near or ". See: datakit ls"
             raise StoreError(f'there is no dataset "{name}" in the folder {self.root}{hint}')
-        wanted = numbers[-1] if match["version"] == "latest" else int(match["version"][1:])
+        wanted = self._number(name, match["version"], numbers)
         place = numbers.index(wanted) if wanted in numbers else -1
         place -= int(match["back"] or 0)
         if wanted not in numbers or place < 0:
-            have = ", ".join(f"v{number}" for number in numbers)
+            have = ", ".join([*(f"v{number}" for number in numbers), *self.tags(name).all()])
             raise StoreError(f'there is no "{reference}"; {name} has {have}.')
         return Version(self.root / name / f"v{numbers[place]}")
+
+    def _number(self, name: str, version: str, numbers: Sequence[int]) -> int:
+        """Returns the number of a version, 0 if there is no such version or tag."""
+        if version == "latest":
+            return numbers[-1]
+        found = _VERSION.match(version) or _VERSION.match(self.tags(name).get(version) or "")
+        return int(found[1]) if found else 0
+
+    def tags(self, name: str) -> Tags:
+        """Returns the tags of a dataset."""
+        return Tags(self.root / name)
 
     def draft(self, name: str) -> Draft:
         """Starts the next version of a dataset; call it while `writing` holds the lock."""

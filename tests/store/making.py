@@ -25,6 +25,8 @@ def drafted(store: Store, work: Path, kept, dropped=(), name="sql"):
     gone.close()
     draft = store.draft(name)
     manifest = {
+        "created": "2026-11-24T10:00:00+00:00",
+        "made": 0,
         "recipe": "name: sql\n",
         "recipe_hash": "ab" * 16,
         "records": len(kept),

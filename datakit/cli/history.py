@@ -1,0 +1,161 @@
+"""diff and tag: what changed between versions, and names for them."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+from datakit.amounts import counted
+from datakit.cli.console import Console, command, one_line, visible
+from datakit.errors import InputError
+from datakit.record import Record
+from datakit.store import Change, Diff, Store
+from datakit.store import diff as compare
+from datakit.wording import word_changes
+
+__all__ = ["diff", "tag"]
+
+_FIELDS = ("instruction", "input", "output")
+# Characters of unchanged text that stand around a change.
+_AROUND = 60
+
+
+def _diff_args(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("before", help="the earlier version: sql@v1, or its folder")
+    parser.add_argument("after", help="the later version; it may be of another dataset")
+    parser.add_argument("--stat", action="store_true", help="only how many, by step and reason")
+    parser.add_argument("-n", type=int, default=5, help="how many records of each kind to show (5)")
+    parser.add_argument("--exit-code", action="store_true", help="exit 1 if they differ")
+
+
+@command(_diff_args)
+def diff(args: argparse.Namespace, console: Console) -> int:
+    """Show what came, went and changed between two versions, and why."""
+    if args.n < 0:
+        raise InputError(f"-n {args.n}: must be 0 or more.")
+    store = Store(args.store)
+    found = compare(store.load(args.before), store.load(args.after))
+    console.document(found.to_json())
+    if not console.json:
+        _stat(found, console)
+        if not args.stat:
+            _records(found, args.n, console)
+    return 1 if args.exit_code and found else 0
+
+
+def _stat(found: Diff, console: Console) -> None:
+    title = f"{found.before.ref} .. {found.after.ref}"
+    amounts = (len(found.added), len(found.removed), len(found.changed), found.same)
+    words = ("added", "removed", "changed", "the same")
+    told = ", ".join(f"{n:,} {word}" for n, word in zip(amounts, words, strict=True))
+    console.result(f"{console.bold(one_line(title))}   {told}")
+    rows = [["+", one_line(step), "", f"{count:,}"] for step, count in found.made_by.most_common()]
+    for why, count in found.why.most_common():
+        step, reason = why or (f"not in {found.after.ref}", "")
+        rows.append(["-", step, reason, f"{count:,}"])
+    if rows:
+        console.result()
+        console.table(["", "step", "reason", "records"], rows, "lllr")
+
+
+def _records(found: Diff, limit: int, console: Console) -> None:
+    console.result()
+    for change in found.changes(limit):
+        _changed(change, console)
+    _whole("-", found.removed_records(limit), found, console)
+    _whole("+", found.added_records(limit), found, console)
+    hidden = [
+        f"{count - limit:,} more {word}"
+        for count, word in (
+            (len(found.changed), "changed"),
+            (len(found.removed), "removed"),
+            (len(found.added), "added"),
+        )
+        if count > limit
+    ]
+    if hidden:
+        console.say(f"{', '.join(hidden)}; -n shows more.")
+
+
+def _changed(change: Change, console: Console) -> None:
+    ids = dict.fromkeys((change.before.id, change.after.id))
+    console.result(console.bold(f"~ {one_line(' -> '.join(ids))}"))
+    for name in _FIELDS:
+        before, after = getattr(change.before, name), getattr(change.after, name)
+        if before != after:
+            console.result(f"  {name:<12}{_indented(_worded(before, after))}")
+    others = [
+        key
+        for key in _extras(change)
+        if change.before.extra.get(key) != change.after.extra.get(key)
+    ]
+    for key in others:
+        console.result(f"  {one_line(key):<12}changed")
+    console.result()
+
+
+def _extras(change: Change) -> Sequence[str]:
+    return sorted({*change.before.extra, *change.after.extra})
+
+
+def _worded(before: str, after: str) -> str:
+    """Returns the changes as `git diff --word-diff` writes them, with some text around."""
+    signs = {"removed": "[-{}-]", "added": "{{+{}+}}"}
+    pieces = word_changes(before, after)
+    parts = []
+    for at, each in enumerate(pieces):
+        if each.kind != "same":
+            parts.append(signs[each.kind].format(visible(each.text)))
+            continue
+        text = visible(each.text)
+        head = text[:_AROUND] if at else ""
+        tail = text[-_AROUND:] if at < len(pieces) - 1 else ""
+        parts.append(text if len(text) <= len(head) + len(tail) + 3 else f"{head}...{tail}")
+    return "".join(parts)
+
+
+def _indented(text: str) -> str:
+    return text.replace("\n", "\n" + " " * 14)
+
+
+def _whole(sign: str, records: Sequence[Record], found: Diff, console: Console) -> None:
+    for record in records:
+        why = found.removed.get(record.id) if sign == "-" else None
+        told = f"   {why[0]}: {why[1]}" if why else ""
+        console.result(console.bold(f"{sign} {one_line(record.id + told)}"))
+        for name in _FIELDS:
+            if text := getattr(record, name):
+                console.result(f"  {name:<12}{_indented(visible(text))}")
+        console.result()
+
+
+def _tag_args(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("ref", help="a version: sql@v3, or the tag itself to remove it")
+    parser.add_argument("name", nargs="?", help="the tag; without it, those of the version")
+    parser.add_argument("--move", action="store_true", help="take it from another version")
+    parser.add_argument(
+        "--delete", action="store_true", help="remove the tag: tag sql@best --delete"
+    )
+
+
+@command(_tag_args)
+def tag(args: argparse.Namespace, console: Console) -> int:
+    """Give a version a name, so that sql@best is that version until the tag is moved."""
+    store = Store(args.store)
+    version = store.load(args.ref)
+    tags = store.tags(version.name)
+    number = version.ref.partition("@")[2]
+    if version.path.parent.resolve() != (store.root / version.name).resolve():
+        raise InputError(f"{args.ref}: is not in the folder {store.root}, so it has no tags there.")
+    if args.delete:
+        name = args.name or args.ref.partition("@")[2]
+        tags.remove(name)
+        console.result(f"{version.ref} is no longer {one_line(name)}")
+    elif args.name:
+        tags.set(args.name, number, move=args.move)
+        console.result(f"{version.name}@{args.name} is {version.ref}")
+    own = [each for each, of in tags.all().items() if of == number]
+    console.document({"version": version.ref, "tags": own})
+    if not args.name and not args.delete:
+        console.result(", ".join(own) or f"{counted(0, 'tag')}")
+    return 0
