@@ -23,10 +23,10 @@ from dataclasses import dataclass
 from typing import NoReturn, TypeVar
 
 from datakit.errors import InputError, did_you_mean
+from datakit.exchange import Message, UnfitError, exchange, has
 from datakit.record import Record
 from datakit.strict import kind_of
 from datakit.text import clip, collapse
-from trainers.exchange import Message, UnfitError, exchange, has
 
 __all__ = [
     "Chat",

@@ -15,9 +15,9 @@ from typing import Any
 
 from datakit.amounts import counted
 from datakit.errors import InputError
+from datakit.exchange import UnfitError, exchange
 from datakit.record import Record
 from datakit.shapes import ROLES
-from trainers.exchange import UnfitError, exchange
 from trainers.lift.draws import ranked
 from trainers.lift.variants import Variant
 

@@ -12,10 +12,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from datakit.exchange import has
 from datakit.overlap import SHORTEST, Overlap, Parts, hashed
 from datakit.record import Record
 from datakit.text import clip, collapse
-from trainers.exchange import has
 from trainers.lift.variants import answered, asked, question
 
 __all__ = ["Leak", "Rule", "Sought", "leaks", "shown"]

@@ -9,13 +9,13 @@ from functools import cached_property
 from pathlib import Path
 
 from datakit.errors import InputError
+from datakit.exchange import Message, UnfitError, exchange
 from datakit.files import shown_path
 from datakit.record import Record
 from datakit.store import Store, Version
 from datakit.store.store import is_reference
 from datakit.text import collapse, fold
 from trainers.data import open_data
-from trainers.exchange import Message, UnfitError, exchange
 
 __all__ = ["Variant", "answered", "asked", "gone_of", "open_variant", "question"]
 

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from datakit.errors import InputError
+from datakit.exchange import exchange
 from datakit.record import Record
-from trainers.exchange import exchange
 from trainers.lift.controls import duplicated, equal_tokens, shuffled, thinned
 from trainers.lift.draws import draw, places
 from trainers.lift.variants import Variant
