@@ -14,6 +14,7 @@ from datakit.step import FilePath, FileRef, Resources, step
 
 if TYPE_CHECKING:
     from datakit.api import diff as diff
+    from datakit.api import export as export
     from datakit.api import load as load
     from datakit.api import plan as plan
     from datakit.api import run as run
@@ -61,6 +62,7 @@ _PUBLIC = {
     "generate": "datakit.generating",
     "import_batch": "datakit.offline",
     "diff": "datakit.api",
+    "export": "datakit.api",
     "load": "datakit.api",
     "plan": "datakit.api",
     "run": "datakit.api",
@@ -87,6 +89,7 @@ __all__ = [
     "contamination",
     "dedup",
     "diff",
+    "export",
     "export_batch",
     "filter",
     "generate",

@@ -11,7 +11,9 @@ from typing import Any
 
 from datakit.carrying import BATCHES, LOG, Prepared, Run, carry_out, limited
 from datakit.config import load_pipeline
-from datakit.errors import InputError
+from datakit.errors import InputError, did_you_mean
+from datakit.exporting import FORMATS, Exported, parse_shares
+from datakit.exporting import export as write_export
 from datakit.llm.batches import Batches, Batching
 from datakit.llm.budget import Budget
 from datakit.llm.client import Client
@@ -28,7 +30,7 @@ from datakit.running.progress import Progress
 from datakit.store import Diff, Store, Version, located
 from datakit.store import diff as compare
 
-__all__ = ["Prepared", "Run", "diff", "execute", "load", "plan", "prepare", "run"]
+__all__ = ["Prepared", "Run", "diff", "execute", "export", "load", "plan", "prepare", "run"]
 
 
 def run(
@@ -231,3 +233,31 @@ def diff(before: str | Version, after: str | Version, *, store: str | Path | Non
         each if isinstance(each, Version) else load(each, store=store) for each in (before, after)
     )
     return compare(one, other)
+
+
+def export(
+    version: str | Version,
+    format: str,
+    out: str | Path,
+    *,
+    split: str | None = None,
+    anonymise: bool = False,
+    store: str | Path | None = None,
+) -> Exported:
+    """Writes a version in a form that trainers read.
+
+    Args:
+        version: The version, or its reference.
+        format: `alpaca`, `messages`, `sharegpt`, `prompt-completion`, `preference`, `kto`,
+            `parquet`, `hf`, `llama-factory` or `axolotl`.
+        out: A file; a new folder for a split, and for the last three.
+        split: Shares of train and test, or train, validation and test: `0.9/0.1`.
+        anonymise: Whether ids and meta are left out.
+        store: The folder of versions.
+    """
+    if format not in FORMATS:
+        near = did_you_mean(format, FORMATS) or f"; there are {', '.join(FORMATS)}."
+        raise InputError(f'there is no format "{format}"{near}')
+    given = version if isinstance(version, Version) else load(version, store=store)
+    shares = parse_shares(split) if split else None
+    return write_export(given, format, out, shares=shares, anonymise=anonymise)

@@ -14,6 +14,7 @@ def families(
     records: Sequence[Record],
     gone: Iterable[Record] = (),
     key: Callable[[Record], Hashable] | None = None,
+    near: Iterable[tuple[int, int]] = (),
 ) -> list[list[Record]]:
     """Returns the records in families: all that share an ancestor, however far.
 
@@ -22,6 +23,7 @@ def families(
         gone: Records that are no part of it, but that a line may go through: a revised record, a
             seed that is left out.
         key: Records for which it gives the same value are of one family too.
+        near: Pairs of places in `records` that are of one family too.
 
     Returns:
         The families in the order of their first records, each in the order of `records`.
@@ -41,6 +43,8 @@ def families(
     if key is not None:
         for name, record in zip(names, records, strict=True):
             home[root(("key", key(record)))] = root(name)
+    for one, other in near:
+        home[root(names[one])] = root(names[other])
     found: dict[Hashable, list[Record]] = {}
     for name, record in zip(names, records, strict=True):
         found.setdefault(root(name), []).append(record)

@@ -30,6 +30,7 @@ SURFACE = [
     "contamination",
     "dedup",
     "diff",
+    "export",
     "export_batch",
     "filter",
     "generate",

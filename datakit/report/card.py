@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import yaml
@@ -55,15 +55,22 @@ _SIZES = (
 _ISO = re.compile(r"[a-z]{2,3}\Z")
 
 
-def card(version: Version) -> str:
-    """Returns the dataset card of a version, in Markdown with its YAML front matter."""
+def card(version: Version, files: Mapping[str, str] | None = None) -> str:
+    """Returns the dataset card of a version, in Markdown with its YAML front matter.
+
+    Args:
+        version: The version.
+        files: The file of each split; None is all of it in `data.jsonl`.
+    """
     about, facts = About(version), collect(version)
-    front = yaml.safe_dump(_front(about, facts), sort_keys=False, allow_unicode=True, width=1000)
-    sections = [_what(about, facts), _how(about), _rights(about), _load(about)]
+    front = yaml.safe_dump(
+        _front(about, facts, files), sort_keys=False, allow_unicode=True, width=1000
+    )
+    sections = [_what(about, facts), _how(about), _rights(about), _load(about, files)]
     return f"---\n{front}---\n\n" + "\n\n".join(sections) + "\n"
 
 
-def _front(about: About, facts: Facts) -> dict[str, Any]:
+def _front(about: About, facts: Facts, files: Mapping[str, str] | None) -> dict[str, Any]:
     front: dict[str, Any] = {"pretty_name": plain(about.name), **_license(about)}
     spoken = [
         lang
@@ -77,7 +84,8 @@ def _front(about: About, facts: Facts) -> dict[str, Any]:
     if about.made:
         front["annotations_creators"] = ["machine-generated"]
     front["tags"] = ["synthetic", "datakit"] if about.made else ["datakit"]
-    front["configs"] = [{"config_name": "default", "data_files": "data.jsonl"}]
+    splits = [{"split": name, "path": path} for name, path in (files or {}).items()]
+    front["configs"] = [{"config_name": "default", "data_files": splits or "data.jsonl"}]
     return front
 
 
@@ -166,11 +174,19 @@ def _rights(about: About) -> str:
     )
 
 
-def _load(about: About) -> str:
+def _load(about: About, files: Mapping[str, str] | None) -> str:
     name = re.sub(r"[^A-Za-z0-9_.-]", "-", about.name)
     return (
         "## How to load it\n\n```python\nfrom datasets import load_dataset\n\n"
         f'dataset = load_dataset("{name}", split="train")  # the folder, or its name on the hub\n'
-        "```\n\nEach line of `data.jsonl` has `instruction`, `input`, `output`, `id` and `meta`. "
-        f"`datakit verify {name}@{about.version}` checks that no file was changed."
+        f"```\n\n{_fields(f'{name}@{about.version}', files)}"
+    )
+
+
+def _fields(ref: str, files: Mapping[str, str] | None) -> str:
+    if files:
+        return f"It was written from `{ref}` by `datakit export`. Splits: {', '.join(files)}."
+    return (
+        "Each line of `data.jsonl` has `instruction`, `input`, `output`, `id` and `meta`. "
+        f"`datakit verify {ref}` checks that no file was changed."
     )

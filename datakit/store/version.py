@@ -15,9 +15,10 @@ from datakit import families
 from datakit.amounts import money
 from datakit.errors import MissingExtraError, StoreError
 from datakit.record import Record, canonical
+from datakit.store.columns import columns
 
 if TYPE_CHECKING:
-    from datasets import Dataset
+    pass
 
 __all__ = ["Version", "manifest_sha256"]
 
@@ -222,10 +223,10 @@ class Version:
         except ImportError:
             raise MissingExtraError.of("datasets", "hub", "to_datasets()") from None
         if split is None:
-            return _dataset(Dataset, list(self.records()))
+            return Dataset.from_dict(columns(list(self.records())))
         gone = (record for record, _ in self.iter_dropped())
         left, right = families.split(list(self.records()), gone, split)
-        return _dataset(Dataset, left), _dataset(Dataset, right)
+        return Dataset.from_dict(columns(left)), Dataset.from_dict(columns(right))
 
     def __repr__(self) -> str:
         return f"<Version {self.ref}: {len(self)} records>"
@@ -257,27 +258,3 @@ def _sha256(path: Path) -> str:
     # Not `file_sha256`, which trusts size and time: who changes a file can set both.
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _dataset(kind: type[Dataset], records: list[Record]) -> Dataset:
-    columns: dict[str, list[Any]] = {
-        name: [_text(getattr(record, name)) for record in records]
-        for name in ("instruction", "input", "output")
-    }
-    for name in dict.fromkeys(key for record in records for key in record.extra):
-        columns.setdefault(name, _column([record.extra.get(name) for record in records]))
-    columns["id"] = [record.id for record in records]
-    columns["meta"] = [json.dumps(dict(record.meta)) for record in records]
-    return kind.from_dict(columns)
-
-
-def _column(values: list[Any]) -> list[Any]:
-    for plain in (str, bool):
-        if all(value is None or isinstance(value, plain) for value in values):
-            return [_text(value) if isinstance(value, str) else value for value in values]
-    return [None if value is None else json.dumps(value) for value in values]
-
-
-def _text(text: str) -> str:
-    # Arrow holds UTF-8, which has no form for a lone surrogate.
-    return text.encode("utf-8", "replace").decode()
