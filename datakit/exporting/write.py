@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import gzip
-import json
 import os
 import shutil
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-
-import yaml
 
 from datakit.errors import InputError, MissingExtraError
-from datakit.exchange import UnfitError, has
-from datakit.exporting.formats import FORMATS, Format, Row
+from datakit.exchange import UnfitError
+from datakit.exporting.beside import axolotl, dataset_info, ranked
+from datakit.exporting.files import Part, Parts, write_parts, write_text
+from datakit.exporting.formats import FORMATS, Format
 from datakit.exporting.splitting import Shares, alike, split
 from datakit.record import Record
+from datakit.report.about import About
 from datakit.report.card import card
+from datakit.report.terms import rows
 from datakit.store import Version
-from datakit.store.columns import columns
 
 __all__ = ["Exported", "export"]
 
@@ -74,6 +72,7 @@ def export(
     is_folder = form.folder or shares is not None
     _check(target, form, is_folder=is_folder)
     parts, notes = _parts(version, shares)
+    notes += _limits(version)
     left_out: Counter[str] = Counter()
     fitting = {name: _fitting(part, form, left_out) for name, part in parts.items()}
     if not any(fitting.values()):
@@ -81,7 +80,12 @@ def export(
         raise InputError(f"{version.ref}: no record can be written as {format}: {told}.")
     draft = target.with_name(f".{target.name}.{os.getpid()}")
     try:
-        written = _written(version, format, draft, target, fitting, anonymise, is_folder=is_folder)
+        if is_folder:
+            named = _written(version, format, draft, fitting, not anonymise)
+            written = {name: target / each for name, each in named.items()}
+        else:
+            write_parts({"train": (draft, target.name)}, fitting, meta=not anonymise)
+            written = {"train": target}
         os.replace(draft, target)
     except OSError as error:
         raise InputError(f"{target}: cannot be written: {error.strerror or error}.") from None
@@ -89,8 +93,8 @@ def export(
         shutil.rmtree(draft, ignore_errors=True)
         if draft.is_file():
             draft.unlink()
-    rows = {name: sum(len(each) for _, each in part) for name, part in fitting.items()}
-    return Exported(written, rows, left_out, tuple(notes))
+    counts = {name: sum(len(each) for _, each in part) for name, part in fitting.items()}
+    return Exported(written, counts, left_out, tuple(notes))
 
 
 def _check(target: Path, form: Format, *, is_folder: bool) -> None:
@@ -118,10 +122,17 @@ def _parts(version: Version, shares: Shares | None) -> tuple[dict[str, list[Reco
     return dict(zip(shares.names, split(records, gone, shares, near), strict=True)), notes
 
 
-def _fitting(
-    part: Sequence[Record], form: Format, left_out: Counter[str]
-) -> list[tuple[Record, list[Row]]]:
-    found = []
+def _limits(version: Version) -> list[str]:
+    """Returns what the teachers' terms say against training on their answers, as sentences."""
+    return [
+        f"{teacher}: training is {training}; see {named}."
+        for teacher, named, training, _ in rows(About(version))
+        if training.startswith("limited")
+    ]
+
+
+def _fitting(part: Sequence[Record], form: Format, left_out: Counter[str]) -> Part:
+    found: Part = []
     for record in part:
         try:
             found.append((record, list(form.rows(record))))
@@ -131,119 +142,20 @@ def _fitting(
 
 
 def _written(
-    version: Version,
-    format: str,
-    draft: Path,
-    target: Path,
-    fitting: Mapping[str, Sequence[tuple[Record, list[Row]]]],
-    anonymise: bool,
-    *,
-    is_folder: bool,
-) -> dict[str, Path]:
-    form = FORMATS[format]
-    if not is_folder:
-        _write(draft, target.name, fitting["train"], anonymise)
-        return {"train": target}
+    version: Version, format: str, draft: Path, fitting: Parts, meta: bool
+) -> dict[str, str]:
+    """Writes a folder; returns the file of each part."""
     draft.mkdir()
-    names = {name: f"{name}.{form.kind}" for name in fitting}
+    names = {name: f"{name}.{FORMATS[format].kind}" for name in fitting}
     if format == "hf":
         (draft / "data").mkdir()
         names = {name: f"data/{name}-00000-of-00001.parquet" for name in fitting}
-        _text(draft / "README.md", card(version, names))
-    if format == "llama-factory":
+        write_text(draft / "README.md", card(version, names))
+    elif format == "llama-factory":
         names = {name: f"{version.name}_{name}.json" for name in fitting}
-        fitting = _ranked(fitting)
-        info = {Path(name).stem: _info(name, fitting) for name in names.values()}
-        _text(draft / "dataset_info.json", json.dumps(info, indent=2, ensure_ascii=False) + "\n")
-    if format == "axolotl":
-        _text(draft / "datasets.yaml", _axolotl(names))
-    for name, part in fitting.items():
-        _write(draft / names[name], names[name], part, anonymise)
-    return {name: target / each for name, each in names.items()}
-
-
-def _ranked(
-    fitting: Mapping[str, Sequence[tuple[Record, list[Row]]]],
-) -> Mapping[str, Sequence[tuple[Record, list[Row]]]]:
-    """Makes pairs of the rows if every record has a rejected answer."""
-    everyone = [record for part in fitting.values() for record, _ in part]
-    if not all(has(record, "rejected") for record in everyone):
-        return fitting
-
-    def paired(record: Record, row: Row) -> Row:
-        rest = {key: value for key, value in row.items() if key != "output"}
-        return rest | {"chosen": row["output"], "rejected": record.extra["rejected"]}
-
-    return {
-        name: [(record, [paired(record, row) for row in rows]) for record, rows in part]
-        for name, part in fitting.items()
-    }
-
-
-def _info(file: str, fitting: Mapping[str, Sequence[tuple[Record, list[Row]]]]) -> dict[str, Any]:
-    keys = {key for part in fitting.values() for _, rows in part for row in rows for key in row}
-    columns = {"prompt": "instruction", "query": "input"}
-    if "chosen" in keys:
-        columns |= {"chosen": "chosen", "rejected": "rejected"}
-    else:
-        columns["response"] = "output"
-    columns |= {key: key for key in ("system", "history") if key in keys}
-    ranking = {"ranking": True} if "chosen" in keys else {}
-    return {"file_name": file, **ranking, "columns": columns}
-
-
-def _axolotl(names: Mapping[str, str]) -> str:
-    def entry(name: str) -> dict[str, Any]:
-        return {
-            "path": names[name],
-            "ds_type": "json",
-            **({} if name == "train" else {"split": "train"}),
-            "type": "chat_template",
-            "field_messages": "messages",
-            "message_property_mappings": {"role": "role", "content": "content"},
-        }
-
-    lines: dict[str, Any] = {"datasets": [entry("train")]}
-    tests = [name for name in names if name != "train"]
-    if tests:
-        lines["test_datasets"] = [entry(name) for name in tests]
-    head = "# For Axolotl's configuration; paths are relative to where it is started.\n"
-    return head + yaml.safe_dump(lines, sort_keys=False)
-
-
-def _write(
-    path: Path, name: str, part: Sequence[tuple[Record, list[Row]]], anonymise: bool
-) -> None:
-    if name.endswith(".parquet"):
-        _parquet(path, [record for record, _ in part], anonymise)
-        return
-    rows = [_json(row) for _, each in part for row in each]
-    plain = name.removesuffix(".gz")
-    text = "[\n" + ",\n".join(rows) + "\n]\n" if plain.endswith(".json") else "\n".join(rows) + "\n"
-    data = text.encode()
-    # Without name and time, the same records are the same bytes.
-    path.write_bytes(gzip.compress(data, mtime=0) if name.endswith(".gz") else data)
-
-
-def _json(row: Row) -> str:
-    text = json.dumps(row, ensure_ascii=False)
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        # A lone surrogate has no form in UTF-8, but an escape.
-        return json.dumps(row)
-    return text
-
-
-def _parquet(path: Path, records: Sequence[Record], anonymise: bool) -> None:
-    try:
-        import pyarrow
-        import pyarrow.parquet
-    except ImportError:
-        raise MissingExtraError.of("pyarrow", "files", "a Parquet file") from None
-    table = pyarrow.table(columns(records, meta=not anonymise))
-    pyarrow.parquet.write_table(table, path)
-
-
-def _text(path: Path, text: str) -> None:
-    path.write_bytes(text.encode("utf-8", "backslashreplace"))
+        fitting = ranked(fitting)
+        write_text(draft / "dataset_info.json", dataset_info(names.values(), fitting))
+    elif format == "axolotl":
+        write_text(draft / "datasets.yaml", axolotl(names))
+    write_parts({name: (draft / each, each) for name, each in names.items()}, fitting, meta=meta)
+    return names

@@ -193,5 +193,15 @@ def test_a_failed_write_leaves_what_was_there(store, tmp_path, monkeypatch):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out.json", "store"]
 
 
+def test_terms_that_limit_training_are_told(store, tmp_path):
+    version = published(store, PLAIN)
+    terms = {"training": "limited", "limit": "not a competing model", "name": "Terms of X"}
+    teacher = {"model": "m-1", "known_terms": [{**terms, "date": "2026-01-01", "url": "https://x"}]}
+    version.manifest["teachers"] = [teacher]
+    found = export(version, "alpaca", tmp_path / "out.json")
+    (note,) = found.notes
+    assert note.startswith("m-1: training is limited: not a competing model; see Terms of X")
+
+
 def test_every_format_says_what_it_is():
     assert all(each.summary for each in FORMATS.values())
