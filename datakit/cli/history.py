@@ -1,4 +1,4 @@
-"""diff and tag: what changed between versions, and names for them."""
+"""diff, tag and gc: what changed between versions, names for them, and which can go."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from datakit.errors import InputError
 from datakit.record import Record
 from datakit.store import Change, Diff, Store
 from datakit.store import diff as compare
+from datakit.store.gc import garbage, remove, size
 from datakit.wording import word_changes
 
-__all__ = ["diff", "tag"]
+__all__ = ["diff", "gc", "tag"]
 
 _FIELDS = ("instruction", "input", "output")
 # Characters of unchanged text that stand around a change.
@@ -158,4 +159,33 @@ def tag(args: argparse.Namespace, console: Console) -> int:
     console.document({"version": version.ref, "tags": own})
     if not args.name and not args.delete:
         console.result(", ".join(own) or f"{counted(0, 'tag')}")
+    return 0
+
+
+def _gc_args(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", nargs="?", help="one dataset (all)")
+    parser.add_argument("--keep", type=int, default=1, metavar="N", help="keep the newest N (1)")
+
+
+@command(_gc_args)
+def gc(args: argparse.Namespace, console: Console) -> int:
+    """List versions that are neither new, tagged nor a parent of such; --yes removes them."""
+    if args.keep < 1:
+        raise InputError(f"--keep {args.keep}: must be 1 or more.")
+    store = Store(args.store)
+    found = garbage(store, args.name, args.keep)
+    taken = size(found)
+    rows = [[each.ref, f"{len(each):,}"] for each in found]
+    refs = [each.ref for each in found]
+    removed = remove(store, found, args.keep) if args.yes else []
+    console.document({"versions": refs, "bytes": taken, "removed": removed})
+    if not found:
+        console.say("There is nothing to remove.")
+        return 0
+    console.table(["version", "records"], rows, "lr")
+    told = f"{counted(len(found), 'version')}, {taken / 2**20:,.1f} MiB"
+    if args.yes:
+        console.say(f"{counted(len(removed), 'version')} removed.")
+    else:
+        console.say(f"{told}. Nothing was removed; --yes removes them for good.")
     return 0

@@ -44,6 +44,7 @@ COMMANDS = {
     "show": ("versions", "a version, or one of its records"),
     "diff": ("history", "what changed between two versions"),
     "tag": ("history", "give a version a name"),
+    "gc": ("history", "versions that nothing refers to"),
     "export": ("export", "write a version in a form that trainers read"),
     "verify": ("versions", "whether a version is as it was written"),
     "lineage": ("versions", "where a record comes from"),
@@ -216,7 +217,9 @@ def common(parser: argparse.ArgumentParser) -> None:
     group.add_argument("-v", "--verbose", action="store_true", help=_VERBOSE)
     group.add_argument("--no-color", action="store_true", help="no colours (NO_COLOR)")
     group.add_argument(
-        "--yes", action="store_true", help="for scripts: yes to any question (`ablate --rerun`)"
+        "--yes",
+        action="store_true",
+        help="for scripts: yes to any question (`ablate --rerun`, `gc`)",
     )
 
 

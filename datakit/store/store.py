@@ -110,7 +110,7 @@ class Store:
         folder = self.root / name
         with self._locked(folder):
             work = folder / ".work"
-            for left in (work, *folder.glob(".draft-*")):
+            for left in (work, *folder.glob(".draft-*"), *folder.glob(".gone-*")):
                 shutil.rmtree(left, ignore_errors=True)
             work.mkdir()
             try:

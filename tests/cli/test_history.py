@@ -71,3 +71,15 @@ def test_a_tag_is_given_moved_and_removed(two, cli):
 def test_what_is_wrong(two, cli, line, said):
     ran = cli(line)
     assert ran.code == 2 and said in ran.err and "Traceback" not in ran.err
+
+
+def test_gc_lists_first_and_removes_when_told(two, cli):
+    ran = cli("gc")
+    assert "sql@v1" in ran.out and "Nothing was removed; --yes" in ran.err
+    assert json.loads(cli("gc --json").out)["removed"] == []
+    assert two.numbers("sql") == [1, 2]
+    ran = cli("gc sql --yes")
+    assert ran.code == 0 and "1 version removed." in ran.err
+    assert two.numbers("sql") == [2]
+    assert "nothing to remove" in cli("gc").err
+    assert cli("gc --keep 0").code == 2
