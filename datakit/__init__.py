@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from datakit.api import load as load
     from datakit.api import plan as plan
     from datakit.api import run as run
+    from datakit.combining import combine as combine
     from datakit.direct import Result as Result
     from datakit.direct import apply as apply
     from datakit.direct import contamination as contamination
@@ -61,6 +62,7 @@ _PUBLIC = {
     "filter": "datakit.direct",
     "generate": "datakit.generating",
     "import_batch": "datakit.offline",
+    "combine": "datakit.combining",
     "diff": "datakit.api",
     "export": "datakit.api",
     "load": "datakit.api",
@@ -86,6 +88,7 @@ __all__ = [
     "Version",
     "__version__",
     "apply",
+    "combine",
     "contamination",
     "dedup",
     "diff",

@@ -98,6 +98,8 @@ def prepare(
     """
     asked = _adjusted(pipeline, name, budget, limit)
     asked = replace(asked, steps=located(asked.steps, Store(store)))
+    if asked.source is not None:
+        asked = replace(asked, source=located([asked.source], Store(store))[0])
     problems: list[str] = []
     seeds: list[Record] = []
     providers: dict[int, Provider] = {}

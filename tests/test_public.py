@@ -27,6 +27,7 @@ SURFACE = [
     "Version",
     "__version__",
     "apply",
+    "combine",
     "contamination",
     "dedup",
     "diff",

@@ -1,4 +1,4 @@
-"""diff, tag and gc: what changed between versions, names for them, and which can go."""
+"""diff, tag, combine, gc: what changed between versions, names for them, which can go."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 from datakit.amounts import counted
 from datakit.cli.console import Console, command, one_line, visible
+from datakit.cli.runs import funnel
+from datakit.combining import combine as join
 from datakit.errors import InputError
 from datakit.record import Record
 from datakit.store import Change, Diff, Store
@@ -14,7 +16,7 @@ from datakit.store import diff as compare
 from datakit.store.gc import garbage, remove, size
 from datakit.wording import word_changes
 
-__all__ = ["diff", "gc", "tag"]
+__all__ = ["combine", "diff", "gc", "tag"]
 
 _FIELDS = ("instruction", "input", "output")
 # Characters of unchanged text that stand around a change.
@@ -188,4 +190,19 @@ def gc(args: argparse.Namespace, console: Console) -> int:
         console.say(f"{counted(len(removed), 'version')} removed.")
     else:
         console.say(f"{told}. Nothing was removed; --yes removes them for good.")
+    return 0
+
+
+def _combine_args(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("refs", nargs="+", metavar="ref", help="versions or files, in this order")
+    parser.add_argument("-o", "--output", required=True, metavar="NAME", help="the dataset's name")
+
+
+@command(_combine_args)
+def combine(args: argparse.Namespace, console: Console) -> int:
+    """Write several versions as one, equal records once."""
+    version = join(*args.refs, name=args.output, store=args.store)
+    console.document({"version": version.ref, "records": len(version)})
+    funnel(console, version.manifest["funnel"])
+    console.result(f"{version.ref}   {counted(len(version), 'record')}   {version.path}")
     return 0

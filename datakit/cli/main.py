@@ -44,6 +44,7 @@ COMMANDS = {
     "show": ("versions", "a version, or one of its records"),
     "diff": ("history", "what changed between two versions"),
     "tag": ("history", "give a version a name"),
+    "combine": ("history", "several versions as one"),
     "gc": ("history", "versions that nothing refers to"),
     "export": ("export", "write a version in a form that trainers read"),
     "verify": ("versions", "whether a version is as it was written"),

@@ -69,7 +69,7 @@ def manifest(
         "made": sum(flow.rows[place].made for place in pipeline.makers),
         "kept_made": flow.kept_made if growth else 0,
         "dropped": len(flow.dropped),
-        "parents": [],
+        "parents": list(_parents(pipeline.start())),
         "seeds": start if pipeline.seeds is not None else None,
         "sources": [start] if pipeline.source is not None else [],
         "limit": pipeline.limit,
@@ -138,13 +138,21 @@ def _file(path: str) -> dict[str, str]:
     return {"path": PurePath(path).name, "sha256": content_sha256(path)}
 
 
+def _parents(source: Any) -> Iterator[dict[str, str]]:  # noqa: ANN401
+    """Yields the versions whose records a source reads."""
+    for spec in dataclasses.fields(source):
+        for each in _paths(getattr(source, spec.name)):
+            if isinstance(each, DataRef) and "@" in each.shown:
+                yield {"ref": each.shown, "data_sha256": content_sha256(each)}
+
+
 def _source(source: Any, records: int) -> dict[str, Any]:  # noqa: ANN401
     entry: dict[str, Any] = {"step": source.step_name}
     path = getattr(source, "path", None)
     if isinstance(path, FilePath | FileRef) and path.is_path:
         entry |= _file(path)
     else:
-        entry |= {k: v for k, v in vars(source).items() if v is not None}
+        entry |= {k: _told(v) for k, v in vars(source).items() if v is not None}
     return {**entry, "records": records}
 
 

@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 from datakit import families
@@ -145,12 +145,13 @@ class Version:
     def lineage(self, id: str) -> list[tuple[int, Record, dict[str, Any] | None]]:
         """Returns a record and its ancestors, nearest first, each with its distance.
 
-        Ancestors may have been dropped since; a seed has no parents.
+        Ancestors may have been dropped since, and may be in a parent of this version, if that is
+        still beside it; a seed has no parents.
         """
-        everyone: dict[str, tuple[Record, dict[str, Any] | None]] = {
-            record.id: (record, None) for record in self.records()
-        }
-        everyone |= {record.id: (record, drop) for record, drop in self.iter_dropped()}
+        everyone: dict[str, tuple[Record, dict[str, Any] | None]] = {}
+        for version in [*self._parents(), self]:
+            everyone |= {record.id: (record, None) for record in version.records()}
+            everyone |= {record.id: (record, drop) for record, drop in version.iter_dropped()}
         first = self.find(id)[0]
         line: list[tuple[int, Record, dict[str, Any] | None]] = []
         seen: set[str] = set()
@@ -164,6 +165,23 @@ class Version:
             line.append((depth, record, drop))
             waiting += [(depth + 1, parent) for parent in record.parents]
         return line
+
+    def _parents(self) -> list[Version]:
+        """Returns the versions that it was made of, the farthest first, where they are there."""
+        found: list[Version] = []
+        waiting = [self]
+        seen = {self.ref}
+        while waiting:
+            for each in waiting.pop().manifest.get("parents") or ():
+                name, _, number = str(each["ref"] if isinstance(each, dict) else each).partition(
+                    "@"
+                )
+                folder = self.path.parent.parent / PurePath(name).name / PurePath(number).name
+                if f"{name}@{number}" not in seen and (folder / "manifest.json").is_file():
+                    seen.add(f"{name}@{number}")
+                    found.append(Version(folder))
+                    waiting.append(found[-1])
+        return found[::-1]
 
     def verify(self) -> list[str]:
         """Returns what is wrong with the files, as sentences; an empty list if nothing is."""

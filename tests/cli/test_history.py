@@ -83,3 +83,14 @@ def test_gc_lists_first_and_removes_when_told(two, cli):
     assert two.numbers("sql") == [2]
     assert "nothing to remove" in cli("gc").err
     assert cli("gc --keep 0").code == 2
+
+
+def test_combine_says_what_it_did(two, cli):
+    ran = cli("combine sql@v1 sql@v2 -o both")
+    assert ran.code == 0 and "dedup.exact" in ran.out and "both@v1   5 records" in ran.out
+    assert json.loads(cli("combine sql@v1 -o one --json").out) == {
+        "version": "one@v1",
+        "records": 3,
+    }
+    ran = cli("combine sql@v1 sql@v9 -o no")
+    assert ran.code == 2 and "sql has v1, v2" in ran.err
