@@ -20,7 +20,10 @@ from datakit.store.columns import columns
 if TYPE_CHECKING:
     pass
 
-__all__ = ["Version", "manifest_sha256"]
+__all__ = ["SCHEMA", "Version", "manifest_sha256"]
+
+SCHEMA = 1
+"""What `manifest.json` and the records beside it look like; a reader knows its own."""
 
 
 class Version:
@@ -48,6 +51,11 @@ class Version:
             raise StoreError(f"{path}: cannot be read: {error}.") from None
         if not isinstance(manifest, dict) or not {"name", "version", "funnel"} <= set(manifest):
             raise StoreError(f"{path}: is not the manifest of a version.")
+        if manifest.get("schema") != SCHEMA:
+            raise StoreError(
+                f"{path}: has schema {manifest.get('schema')!r}, and this datakit reads {SCHEMA}. "
+                "A newer datakit wrote it: update this one."
+            )
         return manifest
 
     @property
@@ -173,12 +181,11 @@ class Version:
         seen = {self.ref}
         while waiting:
             for each in waiting.pop().manifest.get("parents") or ():
-                name, _, number = str(each["ref"] if isinstance(each, dict) else each).partition(
-                    "@"
-                )
+                ref = str(each["ref"] if isinstance(each, dict) else each)
+                name, _, number = ref.partition("@")
                 folder = self.path.parent.parent / PurePath(name).name / PurePath(number).name
-                if f"{name}@{number}" not in seen and (folder / "manifest.json").is_file():
-                    seen.add(f"{name}@{number}")
+                if ref not in seen and (folder / "manifest.json").is_file():
+                    seen.add(ref)
                     found.append(Version(folder))
                     waiting.append(found[-1])
         return found[::-1]

@@ -9,11 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from datakit.fingerprint import file_sha256
-from datakit.store.version import Version, manifest_sha256
+from datakit.store.version import SCHEMA, Version, manifest_sha256
 
 __all__ = ["Draft"]
-
-_SCHEMA = 1
 
 
 class Draft:
@@ -44,7 +42,7 @@ class Draft:
         os.replace(data, self.path / "data.jsonl")
         os.replace(dropped, self.path / "dropped.jsonl")
         whole = {
-            "schema": _SCHEMA,
+            "schema": SCHEMA,
             "name": self.name,
             "version": self.version,
             **manifest,

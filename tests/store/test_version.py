@@ -187,3 +187,13 @@ def test_a_notebook_shows_it_escaped(tmp_path, monkeypatch):
     assert "<script" not in shown
     assert shown.count("&lt;script&gt;") == 2
     assert "3 records" in repr(version)
+
+
+@pytest.mark.parametrize("schema", [2, None, "1", 0])
+def test_another_schema_is_refused_with_what_to_do(version, schema):
+    manifest = {**version.manifest, "schema": schema}
+    (version.path / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(StoreError, match=r"has schema .* this datakit reads 1\..* update"):
+        list(Version(version.path).manifest)
+    (problem,) = Version(version.path).verify()
+    assert "manifest.json: has schema" in problem
