@@ -1,4 +1,4 @@
-"""diff, tag, combine, gc: what changed between versions, names for them, which can go."""
+"""diff, tag, combine, gc, push and pull: what a team does with versions."""
 
 from __future__ import annotations
 
@@ -14,9 +14,11 @@ from datakit.record import Record
 from datakit.store import Change, Diff, Store
 from datakit.store import diff as compare
 from datakit.store.gc import garbage, remove, size
+from datakit.store.remote import pull as fetch
+from datakit.store.remote import push as send
 from datakit.wording import word_changes
 
-__all__ = ["combine", "diff", "gc", "tag"]
+__all__ = ["combine", "diff", "gc", "pull", "push", "tag"]
 
 _FIELDS = ("instruction", "input", "output")
 # Characters of unchanged text that stand around a change.
@@ -204,5 +206,33 @@ def combine(args: argparse.Namespace, console: Console) -> int:
     version = join(*args.refs, name=args.output, store=args.store)
     console.document({"version": version.ref, "records": len(version)})
     funnel(console, version.manifest["funnel"])
+    console.result(f"{version.ref}   {counted(len(version), 'record')}   {version.path}")
+    return 0
+
+
+def _push_args(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("ref", help="a version: sql@v3, sql@latest, sql@best")
+    parser.add_argument("place", help="a folder, here or elsewhere: s3://bucket/datasets")
+
+
+@command(_push_args)
+def push(args: argparse.Namespace, console: Console) -> int:
+    """Copy a version to another file system, whole or not at all; goes on where it was cut off."""
+    version = Store(args.store).load(args.ref)
+    where, sent = send(version, args.place)
+    console.document({"version": version.ref, "at": where, "bytes": sent})
+    console.result(f"{one_line(where)}   {sent / 2**20:,.1f} MiB sent")
+    return 0
+
+
+def _pull_args(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("source", help="what push wrote: s3://bucket/datasets/sql@v3, or @latest")
+
+
+@command(_pull_args)
+def pull(args: argparse.Namespace, console: Console) -> int:
+    """Copy a version from another file system into the store, and verify it."""
+    version = fetch(args.source, Store(args.store))
+    console.document({"version": version.ref, "path": str(version.path), "records": len(version)})
     console.result(f"{version.ref}   {counted(len(version), 'record')}   {version.path}")
     return 0

@@ -46,6 +46,8 @@ COMMANDS = {
     "tag": ("history", "give a version a name"),
     "combine": ("history", "several versions as one"),
     "gc": ("history", "versions that nothing refers to"),
+    "push": ("history", "copy a version to another file system"),
+    "pull": ("history", "copy a version from another file system"),
     "export": ("export", "write a version in a form that trainers read"),
     "verify": ("versions", "whether a version is as it was written"),
     "lineage": ("versions", "where a record comes from"),

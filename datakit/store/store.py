@@ -96,9 +96,9 @@ class Store:
         """Returns the tags of a dataset."""
         return Tags(self.root / name)
 
-    def draft(self, name: str) -> Draft:
-        """Starts the next version of a dataset; call it while `writing` holds the lock."""
-        return Draft(self.root / name, name, (self.numbers(name) or [0])[-1] + 1)
+    def draft(self, name: str, number: int | None = None) -> Draft:
+        """Starts a version of a dataset, the next one; call it while `writing` holds the lock."""
+        return Draft(self.root / name, name, number or (self.numbers(name) or [0])[-1] + 1)
 
     @contextmanager
     def writing(self, name: str) -> Iterator[Path]:

@@ -94,3 +94,14 @@ def test_combine_says_what_it_did(two, cli):
     }
     ran = cli("combine sql@v1 sql@v9 -o no")
     assert ran.code == 2 and "sql has v1, v2" in ran.err
+
+
+def test_push_and_pull(two, cli, folder):
+    pytest.importorskip("fsspec")
+    ran = cli("push sql@v2 share")
+    assert ran.code == 0 and ran.out.startswith("share/sql@v2   0.0 MiB sent")
+    ran = cli("pull share/sql@latest --store other")
+    assert ran.out == "sql@v2   3 records   other/sql/v2\n"
+    assert json.loads(cli("push sql@v2 share --json").out)["bytes"] == 0
+    ran = cli("pull share/sql@v9 --store other")
+    assert ran.code == 2 and "there are v2" in ran.err
