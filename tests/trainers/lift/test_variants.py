@@ -35,7 +35,7 @@ def test_fields_of_a_file(tmp_path):
 def _version(tmp_path, kept, dropped):
     folder = tmp_path / "store" / "sql" / "v1"
     folder.mkdir(parents=True)
-    manifest = {"name": "sql", "version": "v1", "funnel": [], "records": len(kept)}
+    manifest = {"schema": 1, "name": "sql", "version": "v1", "funnel": [], "records": len(kept)}
     (folder / "manifest.json").write_text(json.dumps(manifest))
     drop = {"step": "s", "reason": "r", "of": None, "score": None, "detail": {}}
     rows = [{**each, "dropped": drop} for each in dropped]
